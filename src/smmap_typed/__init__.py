@@ -1,0 +1,38 @@
+"""smmap_typed: windows of big files in memory, under limits, from any thread.
+
+The layers, each of which uses only those below it::
+
+    compat                      in smmap's place
+    manager                     the two public managers
+    _buffer, _cursor            what users hold; _position: where a cursor stands
+    _survey, _fork              statistics; children of a fork
+    _core                       pins, maps, evicts, closes: the system calls between the lock's sections
+    _tables, _gate              what the lock guards, and who may wait for it
+    _ledger, _lru, _region      limits and figures; who goes next; what is mapped and who pins it
+    _reader, _file, _window     system calls; which file; which window
+    _stats, _types, _platform, exceptions
+"""
+
+from smmap_typed._buffer import SlidingWindowMapBuffer as SlidingWindowMapBuffer
+from smmap_typed._cursor import WindowCursor as WindowCursor
+from smmap_typed._platform import ALLOCATIONGRANULARITY as ALLOCATIONGRANULARITY
+from smmap_typed._platform import align_to_mmap as align_to_mmap
+from smmap_typed._platform import is_64_bit as is_64_bit
+from smmap_typed._region import Region as Region
+from smmap_typed._stats import FileStats as FileStats
+from smmap_typed._stats import ManagerStats as ManagerStats
+from smmap_typed._types import PathOrFd as PathOrFd
+from smmap_typed._window import Window as Window
+from smmap_typed.exceptions import CompatError as CompatError
+from smmap_typed.exceptions import CursorInvalidError as CursorInvalidError
+from smmap_typed.exceptions import FileChangedError as FileChangedError
+from smmap_typed.exceptions import HandleLimitError as HandleLimitError
+from smmap_typed.exceptions import ManagerClosedError as ManagerClosedError
+from smmap_typed.exceptions import MemoryLimitError as MemoryLimitError
+from smmap_typed.exceptions import ReentrantCallError as ReentrantCallError
+from smmap_typed.exceptions import RegionUnmappedError as RegionUnmappedError
+from smmap_typed.exceptions import SmmapError as SmmapError
+from smmap_typed.manager import SlidingWindowMapManager as SlidingWindowMapManager
+from smmap_typed.manager import StaticWindowMapManager as StaticWindowMapManager
+
+__version__ = "0.1.0"

@@ -1,0 +1,361 @@
+"""The core: hands out pins, maps, evicts and closes. It knows regions and files, and no cursor.
+
+A region goes through these states::
+
+    (not there) --reserve, open, map--> pinned <--pin / last pin dies--> idle --tombstone--> closing --> (gone)
+                                                                          ^                    |
+                                                                          +---- has views -----+
+
+Finding a mapped window and pinning it takes no lock. Everything else happens in short sections under ``lock``, with
+the system calls between them: a *flight* stands for each of those, so that one window has one at a time and whoever
+needs its outcome can wait. What must happen at the end of a flight is posted to a queue first and then done by whoever
+holds the lock next, usually the same thread at once: so neither an exception nor a nested call can leave it undone.
+"""
+
+import contextlib
+import errno
+import mmap
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import Final, TypeVar, final
+
+from smmap_typed import _reader
+from smmap_typed._file import Identity, Source
+from smmap_typed._gate import Call, Flight
+from smmap_typed._ledger import Ledger
+from smmap_typed._reader import Reader
+from smmap_typed._region import Hold
+from smmap_typed._tables import Tables
+from smmap_typed._window import Grid
+from smmap_typed.exceptions import HandleLimitError, ManagerClosedError, MemoryLimitError, ReentrantCallError
+
+__all__ = ["Core"]
+
+T = TypeVar("T")
+
+# What the system says when it is out of descriptors or of address space: room may help, so it is worth one retry.
+_SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+@final
+class Core:
+    """What one manager's cursors share. Every method is safe in any thread, and nested."""
+
+    __slots__ = ("__weakref__", "note_release", "closed", "collect_wanted", "grid", "ledger", "lock", "overdrawn", "reader", "tables")
+
+    def __init__(self, reader: Reader, grid: Grid, ledger: Ledger) -> None:
+        self.reader: Final = reader
+        self.grid: Final = grid
+        self.ledger: Final = ledger
+        self.tables: Final = Tables(ledger)
+        self.note_release: Final = self.tables.released.append
+        self.lock: Lock = Lock()
+        """Guards the tables and the ledger. Never held across a system call; see _gate."""
+        self.closed = False
+        """Written once, under the lock. Read without it by every move."""
+        self.overdrawn = False
+        """Something was mapped past the soft memory limit, and nobody has trimmed since. Written under the lock."""
+        self.collect_wanted = False
+        """A nested ``collect`` found the lock taken. Anyone sets it; served on the way out."""
+
+    # Pinning: no lock.
+
+    def obtain(
+        self, source: Source, identity: Identity, offset: int, stop: int, flags: int
+    ) -> tuple[memoryview, Hold]:
+        """A memoryview of the window that serves a request, which is its pin: the pin lasts as long as that object.
+
+        Needs ``0 <= offset < stop <= identity.size``. Takes no lock if the window is mapped.
+        """
+        start = self.grid.start(offset, stop)
+        hold = self.tables.find(identity, start)
+        if hold is not None:
+            view = self.pin(hold)
+            if view is not None:
+                return view, hold
+        return self._map_or_join(source, identity, start, flags)
+
+    def pin(self, hold: Hold) -> memoryview | None:
+        """A memoryview that pins the region, or None if somebody is unmapping it. Lock-free."""
+        view = hold.pin(self.note_release)
+        tables = self.tables
+        if len(tables.released) > tables.patience:
+            self.tidy(blocking=False)
+        return view
+
+    # Mapping.
+
+    def _map_or_join(
+        self, source: Source, identity: Identity, start: int, flags: int
+    ) -> tuple[memoryview, Hold]:
+        """Pin the window at ``start``, mapping it or waiting for the thread that does."""
+        nbytes = self.grid.size(start, identity.size)
+        waited = False
+        with Call(self) as call:
+            while True:
+                mine = Flight((identity, start))
+                try:
+                    with call.guard:
+                        self.tables.drain()
+                        self.check_open()
+                        hold = self.tables.find(identity, start)
+                        if hold is not None:
+                            view = hold.pin(self.note_release)
+                            if view is not None:
+                                self.ledger.misses += waited
+                                return view, hold
+                        other = self.tables.take_off(mine, nbytes)
+                    if other is mine:
+                        return self._map(call, mine, source, nbytes, flags)
+                finally:
+                    self._land(call, mine)
+                call.wait(other)
+                waited = True
+
+    def _map(
+        self, call: Call, flight: Flight, source: Source, nbytes: int, flags: int
+    ) -> tuple[memoryview, Hold]:
+        """Open, make room, map and publish. Open comes before any eviction."""
+        identity, start = flight.key
+        reader = self.reader
+        descriptor = self._retrying(call, flight, nbytes, lambda: reader.open(source, identity, flags))
+        try:
+            if flight.reserved < 0:
+                self._reserve_by_evicting(call, flight, nbytes)
+            began = time.perf_counter()
+            flight.mapping = mapping = self._retrying(
+                call, flight, nbytes, lambda: reader.load(descriptor, start, nbytes, source.target)
+            )
+            seconds = time.perf_counter() - began
+        finally:
+            _reader.close(descriptor)
+        hold = Hold(flight.serial, identity, source, start, nbytes, mapping, copied=reader.copies)
+        view = hold.pin(self.note_release)
+        with call.guard:
+            self.tables.drain()
+            if view is None or self.closed:
+                # Let go of the memoryview, or the abandoned map could not be closed.
+                view = None
+                raise self._closed_error()
+            self.tables.publish(flight, hold, seconds)
+            if self.ledger.over_memory():
+                self.overdrawn = True
+        return view, hold
+
+    def identify(self, source: Source) -> Identity:
+        """Which file ``source`` names now. Takes no lock unless something is scarce."""
+        try:
+            return self.reader.identify(source)
+        except OSError as error:
+            if error.errno not in _SCARCE:
+                raise
+        with Call(self) as call:
+            self._evict_extra(call, 1)
+        return self.reader.identify(source)
+
+    def _retrying(self, call: Call, flight: Flight, nbytes: int, attempt: Callable[[], T]) -> T:
+        """Make a system call; if something is scarce, once more after an extra eviction."""
+        try:
+            return attempt()
+        except OSError as error:
+            flight.failures += 1
+            if error.errno not in _SCARCE:
+                raise
+        self._evict_extra(call, nbytes)
+        return attempt()
+
+    def _reserve_by_evicting(self, call: Call, flight: Flight, nbytes: int) -> None:
+        """Reserve for ``flight``, unmapping just enough, least recently used first."""
+
+        def reserve_if_it_fits() -> bool:
+            if fits := self.ledger.fits(nbytes):
+                self.tables.reserve(flight, nbytes)
+            return fits
+
+        self.make_room(call, reserve_if_it_fits, lambda: self.tables.reserve(flight, nbytes))
+
+    def _land(self, call: Call, flight: Flight) -> None:
+        """The end of a flight that mapped, or was to map: if it failed, everything it took is given back."""
+        if self.tables.flights.get(flight.key) is not flight:
+            return
+        if flight.mapping is not None:
+            _close_unless_viewed(flight.mapping)
+        self._post(call, flight)
+
+    # Unmapping.
+
+    def make_room(self, call: Call, done: Callable[[], bool], give_up: Callable[[], None]) -> None:
+        """Evict, least recently used first, until ``done()``; with nothing idle left, ``give_up()``.
+
+        Both are called under the lock. If ``give_up`` raises a limit error while others are just mapping or unmapping,
+        those are waited for first: their outcome may be the room that is missing.
+        """
+        refused: set[int] = set()
+        while True:
+            other = None
+            with call.guard:
+                self.tables.drain()
+                if done():
+                    return
+                flight = self.tables.bury_oldest(refused)
+                if flight is None:
+                    other = self._someone_unmapping()
+                    if other is None:
+                        try:
+                            give_up()
+                        except (HandleLimitError, MemoryLimitError):
+                            other = self._someone_mapping()
+                            if other is None:
+                                raise
+                        else:
+                            return
+            if other is not None:
+                call.wait(other)
+            elif flight is not None and flight.victim is not None and not self._unmap(call, flight):
+                refused.add(flight.victim.serial)
+
+    def _someone_unmapping(self) -> Flight | None:
+        return next((flight for flight in self.tables.flights.values() if flight.victim is not None), None)
+
+    def _someone_mapping(self) -> Flight | None:
+        return next((flight for flight in self.tables.flights.values() if flight.reserved >= 0), None)
+
+    def _evict_extra(self, call: Call, nbytes: int) -> None:
+        """Unmap at least one region and ``nbytes``, if so much is idle."""
+        freed = 0
+        refused: set[int] = set()
+        while freed < nbytes:
+            with call.guard:
+                self.tables.drain()
+                flight = self.tables.bury_oldest(refused)
+            if flight is None or flight.victim is None:
+                return
+            if self._unmap(call, flight):
+                freed += flight.victim.size
+            else:
+                refused.add(flight.victim.serial)
+
+    def _unmap(self, call: Call, flight: Flight) -> bool:
+        """Close the map that ``flight`` buried; False if a view keeps it mapped after all."""
+        try:
+            return flight.mapping is not None and _close_unless_viewed(flight.mapping)
+        finally:
+            self._post(call, flight)
+
+    def _post(self, call: Call, flight: Flight) -> None:
+        """Have ``flight`` settled: now, or if this call may not wait for the lock, by its holder on the way out."""
+        self.tables.finished.append(flight)
+        self.tidy(blocking=not call.nested)
+
+    def tidy(self, *, blocking: bool) -> None:
+        """Drain the queues, unless the lock is taken and ``blocking`` is false."""
+        if self.lock.acquire(blocking=blocking):
+            try:
+                self.tables.drain()
+            finally:
+                self.lock.release()
+
+    def trim(self) -> None:
+        """Unmap what is idle until the soft memory limit is kept again, or nothing is idle (I3)."""
+        with Call(self) as call, contextlib.suppress(ReentrantCallError):
+            self.make_room(call, self._is_trimmed, lambda: None)
+            self.overdrawn = False
+
+    def _is_trimmed(self) -> bool:
+        return not self.ledger.over_memory()
+
+    def collect(self) -> int:
+        """Unmap everything idle; the number of regions unmapped. O(regions). Nested it never waits."""
+        freed = 0
+        with Call(self) as call:
+            # Left before the lock is tried, so that its holder cannot overlook it.
+            self.collect_wanted = call.nested
+            try:
+                with call.guard:
+                    self.collect_wanted = False
+                    self.tables.drain()
+                    candidates = self.tables.idle.snapshot()
+                for hold in candidates:
+                    with call.guard:
+                        flight = self.tables.bury(hold, evicted=False)
+                    if flight is not None:
+                        freed += self._unmap(call, flight)
+            except ReentrantCallError:
+                self.collect_wanted = True
+        return freed
+
+    def has_requests(self) -> bool:
+        """Whether nested calls have left something to do."""
+        return self.collect_wanted or bool(self.tables.finished)
+
+    def serve(self) -> None:
+        """Do what nested calls have left, on the way out of the call that they interrupted."""
+        if self.collect_wanted:
+            self.collect()
+        else:
+            self.tidy(blocking=True)
+
+    # Closing.
+
+    def check_open(self) -> None:
+        """Raise ManagerClosedError after ``close``."""
+        if self.closed:
+            raise self._closed_error()
+
+    def close(self) -> None:
+        """Give every region up. Idempotent."""
+        with Call(self) as call:
+            with call.guard:
+                self.closed = True
+                self.tables.drain()
+            self.retire(call, lambda _: True, "its manager was closed")
+
+    def retire(
+        self, call: Call, condemned: Callable[[Hold], bool], verdict: str, *, by_force: bool = False
+    ) -> int:
+        """Give up the regions that are ``condemned``, pinned or not; how many there were.
+
+        What a view still shows stays mapped, and in the books, until the view is gone. ``by_force`` takes the cursors'
+        own memoryviews away from them; otherwise they let go when they are used or dropped next.
+        """
+        with call.guard:
+            holds = [hold for hold in self.tables.holds.values() if condemned(hold)]
+            mappings = [self.tables.retire(hold, verdict) for hold in holds]
+        if by_force:
+            for hold in holds:
+                hold.release_pins()
+        while mappings:
+            mapping = mappings.pop()
+            if mapping is not None:
+                _close_unless_viewed(mapping)
+        mapping = None
+        self.settle_orphans(call)
+        return len(holds)
+
+    def settle_orphans(self, call: Call) -> None:
+        """Free the given-up maps whose views are gone, and strike them out of the books."""
+        for orphan in self.tables.orphans.copy():
+            mapping = orphan.mapping()
+            if mapping is not None:
+                _close_unless_viewed(mapping)
+        mapping = None
+        with call.guard:
+            self.tables.settle_orphans()
+
+    def disown(self, is_lost: Callable[[Flight], bool]) -> None:
+        """End the flights whose threads did not come along into the child of a fork. Under the lock."""
+        for flight in [flight for flight in self.tables.flights.values() if is_lost(flight)]:
+            self.tables.settle(flight)
+
+    def _closed_error(self) -> ManagerClosedError:
+        return ManagerClosedError("the manager was closed; make a new one to map more")
+
+
+def _close_unless_viewed(mapping: mmap.mmap) -> bool:
+    """Unmap, unless somebody holds a view: then nothing changes, since BufferError comes before anything is done."""
+    try:
+        mapping.close()
+    except BufferError:
+        return False
+    return True

@@ -1,0 +1,245 @@
+"""The cursor: a movable handle on one file, as smmap's clients know it.
+
+Every method is one step on one position; what happens in that step is in _position.
+"""
+
+import mmap
+import os
+from types import TracebackType
+from typing import final
+
+from typing_extensions import Self
+
+from smmap_typed._platform import WRITING_FLAGS
+from smmap_typed._position import NOWHERE, UNASSOCIATED, Position
+from smmap_typed._region import Region
+from smmap_typed._types import ManagerLike, PathLike, PathOrFd
+from smmap_typed.exceptions import CursorInvalidError
+
+__all__ = ["WindowCursor"]
+
+
+@final
+class WindowCursor:
+    """A movable handle on one file, pinning at most one region.
+
+    Made by a manager's ``make_cursor``; dropping the last reference releases it, in any thread at any moment. Every
+    method may be called from any thread, also on one shared cursor. A chain such as
+    ``cursor.use_region(offset, size).buffer()`` is two steps, each atomic: on a *shared* cursor another thread may move
+    it in between, so use ``view`` or ``read`` there, which are one step and do not move the cursor.
+
+    ``WindowCursor(manager)`` makes a cursor without a file, to be given one by ``assign``.
+    """
+
+    __slots__ = ("__weakref__", "_position")
+
+    def __init__(self, manager: ManagerLike | None = None) -> None:
+        # The manager comes with the file that is assigned; the argument is smmap's.
+        del manager
+        # What the cursor knows, replaced whole by assign. Read it once in each method.
+        self._position: Position = UNASSOCIATED
+
+    @classmethod
+    def _at(cls, position: Position) -> Self:
+        cursor = cls()
+        cursor._position = position
+        return cursor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __copy__(self) -> "WindowCursor":
+        """A cursor on the same file and region, with a pin of its own."""
+        position = self._position
+        return WindowCursor._at(position if position is UNASSOCIATED else position.copy())
+
+    def __repr__(self) -> str:
+        position = self._position
+        if position is UNASSOCIATED:
+            return "<WindowCursor without a file>"
+        where = f"[{self.ofs_begin()}, {self.ofs_end()})" if position.is_valid() else "nowhere"
+        return f"<WindowCursor on {position.source.target!r} at {where}>"
+
+    def use_region(self, offset: int = 0, size: int = 0, flags: int = 0) -> Self:
+        """Stand on ``size`` bytes at ``offset``, mapping a window if need be, and return this cursor.
+
+        :param offset: bytes from the start of the file. At or past its end the cursor becomes invalid.
+        :param size: bytes; 0 for as many as possible, which is at least half a window, or up to the end of the file.
+            Up to half a window is never cut by anything but the end of the file; ask ``size()`` for more.
+        :param flags: more flags for ``os.open`` if the file must be opened; none that write.
+        :raises ValueError: if an argument is negative, or a flag writes.
+        :raises OSError: if the file cannot be opened or mapped.
+        :raises FileChangedError: if a new window is needed and the file is another one or shorter by now.
+        :raises HandleLimitError: if all handles are pinned; MemoryLimitError likewise under ``strict_memory``.
+        :raises ManagerClosedError: after the manager's ``close``.
+        :raises ReentrantCallError: from a handler that interrupted the library, if it would have to wait.
+
+        Staying in a window, or moving to one that is mapped, takes no lock. A failed call leaves the cursor where it
+        was, except that at a limit its own window may be given up.
+        """
+        position = self._position
+        view, hold, _, _ = position.place
+        # The whole of a hit: no call, no lock. limit is -1 once the manager has given the region up.
+        if hold.begin <= offset < (stop := offset + size) <= hold.limit:
+            position.place = (view, hold, offset, stop)
+        elif not position.glide(offset, size):
+            self._move(offset, size, flags)
+        return self
+
+    def _move(self, offset: int, size: int, flags: int) -> None:
+        check_range(offset, size)
+        check_flags(flags)
+        self._associated().move(offset, size, flags)
+
+    def unuse_region(self) -> None:
+        """Release the region; the cursor is invalid until ``use_region``. Any number of times; takes no lock."""
+        self._position.place = NOWHERE
+
+    close = unuse_region
+
+    def buffer(self) -> memoryview:
+        """The bytes that the cursor stands on, read-only and without a copy.
+
+        The view keeps them mapped while it lives, also when the cursor moves on. Reading bytes past the end of a file
+        that another process has truncated is SIGBUS, as for every map; ``reader="pread"`` avoids it.
+
+        :raises CursorInvalidError: if the cursor stands on no region.
+        """
+        view, hold, start, stop = self._position.place
+        if stop > hold.limit:
+            view, hold, start, stop = self._position.valid_place()
+        begin = hold.begin
+        return view[start - begin : stop - begin]
+
+    def map(self) -> mmap.mmap:
+        """The map of the whole region, whose slices are ``bytes``. Only the cursor keeps it open.
+
+        :raises CursorInvalidError: if the cursor stands on no region.
+        :raises io.UnsupportedOperation: with ``reader="pread"``.
+        """
+        region = self._position.region()
+        if region is None:
+            self._position.valid_place()
+            raise CursorInvalidError("the cursor's region is gone; call use_region() again")
+        return region.map()
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """Up to ``size`` bytes at ``offset``, less at the end of the file; the cursor stays where it is.
+
+        Without a copy where one window holds them, else over one copy. One atomic step, for cursors that threads share.
+
+        :raises: as ``use_region``.
+        """
+        check_range(offset, size)
+        return self._associated().view(offset, size)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes at ``offset``, less at the end of the file; the cursor stays where it is.
+
+        Any size, across windows, with at most one more window pinned at a time. One atomic step, for cursors that
+        threads share.
+
+        :raises: as ``use_region``.
+        """
+        check_range(offset, size)
+        return self._associated().read(offset, size)
+
+    def prefetch(self, offset: int, size: int) -> None:
+        """Ask the kernel to read ``size`` bytes at ``offset`` ahead, without waiting or mapping.
+
+        Does nothing on systems without ``posix_fadvise``.
+
+        :raises: as ``use_region``, limits aside.
+        """
+        check_range(offset, size)
+        self._associated().prefetch(offset, size)
+
+    def is_valid(self) -> bool:
+        """Whether the cursor stands on a region."""
+        return self._position.is_valid()
+
+    def is_associated(self) -> bool:
+        """Whether the cursor has a file."""
+        return self._position is not UNASSOCIATED
+
+    def ofs_begin(self) -> int:
+        """First byte that the cursor stands on, absolute; CursorInvalidError if it stands on no region."""
+        return self._position.valid_place()[2]
+
+    def ofs_end(self) -> int:
+        """One past the last byte that it stands on, absolute; CursorInvalidError if it stands on no region."""
+        return self._position.valid_place()[3]
+
+    def size(self) -> int:
+        """Bytes that the cursor stands on, 0 if it is invalid."""
+        _, hold, start, stop = self._position.place
+        return stop - start if hold.limit >= 0 else 0
+
+    def includes_ofs(self, ofs: int) -> bool:
+        """Whether the cursor stands on the byte at ``ofs``; no byte if it is invalid."""
+        _, hold, start, stop = self._position.place
+        return start <= ofs < stop <= hold.limit
+
+    def region(self) -> Region | None:
+        """The region that the cursor stands on, None if it is invalid."""
+        return self._position.region()
+
+    def file_size(self) -> int:
+        """Bytes of the file as this cursor sees it, fixed by its first use.
+
+        :raises OSError: if there is no such file.
+        :raises CursorInvalidError: if the cursor has no file.
+        """
+        return self._associated().identity().size
+
+    def path_or_fd(self) -> PathOrFd:
+        """The very object that was given to ``make_cursor``."""
+        return self._associated().source.given
+
+    def path(self) -> PathLike:
+        """The path that was given to ``make_cursor``; ValueError if that was a descriptor."""
+        given = self.path_or_fd()
+        if isinstance(given, int):
+            raise ValueError(f"the cursor was made from descriptor {given}, not from a path; use fd()")
+        return given
+
+    def fd(self) -> int:
+        """The descriptor that was given to ``make_cursor``; ValueError if that was a path."""
+        given = self.path_or_fd()
+        if not isinstance(given, int):
+            raise ValueError(f"the cursor was made from path {os.fspath(given)!r}, not from a descriptor; use path()")
+        return given
+
+    def assign(self, other: "WindowCursor") -> None:
+        """Become a copy of ``other``: its manager, file and region, with a pin of its own."""
+        if not isinstance(other, WindowCursor):
+            raise TypeError(f"a cursor can be assigned a WindowCursor, not {type(other).__name__}")
+        self._position = other.__copy__()._position
+
+    def _associated(self) -> Position:
+        position = self._position
+        if position is UNASSOCIATED:
+            raise CursorInvalidError("the cursor has no file; get one from make_cursor() or by assign()")
+        return position
+
+
+def check_range(offset: int, size: int) -> None:
+    """ValueError for a negative offset or size, TypeError for what is no integer."""
+    if isinstance(offset, int) and isinstance(size, int) and offset >= 0 and size >= 0:
+        return
+    for name, value in (("offset", offset), ("size", size)):
+        if not hasattr(value, "__index__"):
+            raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
+        if value < 0:
+            raise ValueError(f"{name} must not be negative, got {value}")
+
+
+def check_flags(flags: int) -> None:
+    """ValueError for flags that would let ``os.open`` change the file."""
+    if flags & WRITING_FLAGS:
+        raise ValueError(f"flags must not open for writing, create or truncate, got {flags:#o}")

@@ -1,0 +1,90 @@
+"""Files: what the user named, and which file that is.
+
+A file is an inode at one size. A cursor keeps the identity that it saw first, and every window that is mapped for it
+is checked against that identity on the very descriptor that is mapped.
+"""
+
+import os
+from typing import NamedTuple
+
+from smmap_typed._types import PathOrFd, Target
+from smmap_typed.exceptions import FileChangedError
+
+__all__ = ["Identity", "Source"]
+
+
+class Identity(NamedTuple):
+    """Which file, as a value: equal identities share regions."""
+
+    device: int
+    inode: int
+    size: int
+    """Bytes, as the cursor saw it first; a file that has grown since is another identity."""
+    stamp: int
+    """Modification time in nanoseconds for readers that copy, else 0: a map shows new bytes by itself."""
+
+    def check(self, now: "Identity", target: Target) -> None:
+        """Raise FileChangedError unless ``now`` can still serve a cursor that saw this identity.
+
+        Growing is no change: an appended file still has the bytes that the cursor saw.
+        """
+        if (now.device, now.inode) != (self.device, self.inode):
+            raise FileChangedError(
+                target,
+                f"it is inode {now.inode} on device {now.device} now, it was inode {self.inode} on device {self.device}",
+            )
+        if now.size < self.size:
+            raise FileChangedError(target, f"it has {now.size} bytes now, it had {self.size}")
+        if now.size == self.size and now.stamp != self.stamp:
+            raise FileChangedError(
+                target, f"it was rewritten: modification time {now.stamp} ns now, {self.stamp} ns before"
+            )
+
+
+class Source(NamedTuple):
+    """What the user gave to ``make_cursor``, and what system calls are given for it."""
+
+    given: PathOrFd
+    """The very object that the user gave."""
+    target: Target
+    """An absolute path, fixed when the cursor was made, or the user's descriptor."""
+    inode: tuple[int, int] | None = None
+    """Device and inode behind a descriptor when the cursor was made: its number may be reused since."""
+
+    @classmethod
+    def of(cls, given: PathOrFd) -> "Source":
+        """Name the file now: later changes of the working directory or of the descriptor do not matter."""
+        if isinstance(given, bool):
+            raise TypeError("path_or_fd must be a path or a file descriptor, got a bool")
+        if isinstance(given, int):
+            return cls(given, given, _inode_behind(given))
+        if not isinstance(given, (str, bytes, os.PathLike)):
+            raise TypeError(
+                f"path_or_fd must be str, bytes, os.PathLike or an open file descriptor, got {type(given).__name__}"
+            )
+        path = os.fspath(given)
+        # Joined, not normalised: abspath would turn link/.. into another file.
+        if isinstance(path, bytes):
+            return cls(given, path if os.path.isabs(path) else os.path.join(os.getcwdb(), path))
+        return cls(given, path if os.path.isabs(path) else os.path.join(os.getcwd(), path))
+
+    def check(self, identity: Identity) -> None:
+        """Raise FileChangedError if the descriptor's number belongs to another file by now."""
+        if self.inode is not None and self.inode != (identity.device, identity.inode):
+            raise FileChangedError(self.target, "the descriptor was closed and its number belongs to another file now")
+
+    def lies_below(self, base: str) -> bool:
+        """Whether this path is ``base`` or below it, compared by whole components."""
+        if isinstance(self.target, int):
+            return False
+        path = os.path.normcase(os.path.abspath(os.fsdecode(self.target)))
+        return path == base or path.startswith(base.rstrip(os.sep) + os.sep)
+
+
+def _inode_behind(descriptor: int) -> tuple[int, int] | None:
+    """Device and inode of an open descriptor; a closed one is reported by the first use, like a bad path."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

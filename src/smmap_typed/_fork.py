@@ -1,0 +1,49 @@
+"""Forks: what a child process inherits of a manager that other threads were inside.
+
+The forking thread takes every manager's lock first, so that no other thread is in the middle of a change, and gives
+the locks back on both sides. In the child the flights of threads that did not come along are over.
+"""
+
+import os
+import threading
+import weakref
+from typing import Final
+
+from smmap_typed._core import Core
+from smmap_typed._gate import depth
+
+__all__ = ["survives"]
+
+_cores: Final[weakref.WeakSet[Core]] = weakref.WeakSet()
+_locked: Final[list[Core]] = []
+"""The cores whose locks the forking thread took; used between the two hooks only."""
+
+# A thread that forks inside the library may hold the lock itself: then it goes on in the child, and waiting is vain.
+_PATIENCE_SECONDS: Final = 1.0
+
+
+def survives(core: Core) -> None:
+    """Let ``core`` be used in the children of this process. It is held weakly."""
+    _cores.add(core)
+
+
+def _before() -> None:
+    for core in list(_cores):
+        if core.lock.acquire(timeout=-1 if depth() == 0 else _PATIENCE_SECONDS):
+            _locked.append(core)
+
+
+def _after() -> None:
+    while _locked:
+        _locked.pop().lock.release()
+
+
+def _after_in_child() -> None:
+    me = threading.get_ident()
+    for core in _locked:
+        core.disown(lambda flight: flight.owner != me)
+    _after()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after_in_child)

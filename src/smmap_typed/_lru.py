@@ -1,0 +1,62 @@
+"""Who goes next: the regions that no cursor was on when their last pin was drained, oldest release first.
+
+Pinned regions cannot be evicted, so a hit need not be recorded at all: the last use of an idle region ended when its
+last pin went. A region that was pinned again since stays in the queue until an evictor meets it and takes it out; its
+next release puts it at the end. Every operation is amortised O(1), whatever the number of regions.
+
+All of it is guarded by the manager's lock.
+"""
+
+from collections import OrderedDict
+from collections.abc import Container
+from typing import Final, final
+
+from smmap_typed._region import TOMBSTONE, Hold
+
+__all__ = ["IdleQueue"]
+
+
+@final
+class IdleQueue:
+    """Regions in the order of their last release."""
+
+    __slots__ = ("_queue",)
+
+    def __init__(self) -> None:
+        # An OrderedDict, since the first key of a plain dict costs O(n) after many deletions at the front.
+        self._queue: Final[OrderedDict[int, Hold]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def touch(self, hold: Hold) -> None:
+        """Its last cursor left just now: it goes last. O(1)."""
+        queue = self._queue
+        queue[hold.serial] = hold
+        queue.move_to_end(hold.serial)
+
+    def discard(self, hold: Hold) -> None:
+        """It is no candidate any more. O(1)."""
+        self._queue.pop(hold.serial, None)
+
+    def snapshot(self) -> list[Hold]:
+        """All candidates, oldest first. O(n)."""
+        return list(self._queue.values())
+
+    def oldest(self, refused: Container[int]) -> Hold | None:
+        """The idle region released longest ago, left in its place.
+
+        Passes over what ``refused`` names by serial: regions that views turned out to keep mapped. Amortised O(1) plus
+        the number of regions passed over.
+        """
+        pinned: list[Hold] = []
+        found: Hold | None = None
+        for hold in self._queue.values():
+            if hold.is_pinned():
+                pinned.append(hold)
+            elif hold.serial not in refused and TOMBSTONE not in hold.pins:
+                found = hold
+                break
+        for hold in pinned:
+            self.discard(hold)
+        return found

@@ -1,0 +1,258 @@
+"""A position: where one cursor stands on one file.
+
+All that a cursor knows of its file is here, so that a cursor that is assigned to another file changes one reference,
+and a thread that moves it meanwhile finishes on the old position, which nobody sees any more.
+
+The *place* is one tuple, replaced whole: a thread that reads it has a memoryview, which is the pin, and the bounds that
+go with it, whatever other threads do to the cursor.
+"""
+
+import io
+import mmap
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias, TypeVar, final
+
+from smmap_typed import _reader
+from smmap_typed._core import Core
+from smmap_typed._file import Identity, Source
+from smmap_typed._ledger import Ledger
+from smmap_typed._reader import MmapReader
+from smmap_typed._region import Hold, Region
+from smmap_typed._window import Grid
+from smmap_typed.exceptions import CursorInvalidError, FileChangedError, HandleLimitError, MemoryLimitError
+
+__all__ = ["NOWHERE", "UNASSOCIATED", "Place", "Position"]
+
+T = TypeVar("T")
+
+Place: TypeAlias = tuple[memoryview, Hold, int, int]
+"""The pin, what the manager knows of the region, and the begin and end of the request, absolute."""
+
+
+def _nowhere() -> Place:
+    hold = Hold(0, Identity(0, 0, 0, 0), Source(0, 0), 0, 0, mmap.mmap(-1, 1), copied=False)
+    hold.limit = -1
+    return memoryview(b""), hold, 0, 0
+
+
+NOWHERE: Final = _nowhere()
+"""The place of a cursor that is invalid: no offset lies in it."""
+
+# A new cursor looks again if its file is replaced between look and open. More often than this, somebody plays tricks.
+_LOOKS: Final = 8
+
+
+@final
+class Position:
+    """Where a cursor stands on one file of one manager. Safe in any thread."""
+
+    __slots__ = ("_seen", "_windows", "core", "place", "source")
+
+    def __init__(self, core: Core, source: Source, seen: Identity | None = None) -> None:
+        self.core: Final = core
+        self.source: Final = source
+        self.place: Place = NOWHERE
+        """Replaced whole, by anybody, in one step."""
+        self._windows: dict[int, Hold] = {}
+        # The identities that threads saw first; the first in it counts, since appending is one step. One cursor never
+        # mixes two files.
+        self._seen: Final[list[Identity]] = [] if seen is None else [seen]
+
+    def identity(self) -> Identity:
+        """The file as this cursor sees it, fixed from now on. OSError if there is none."""
+        return self._seen[0] if self._seen else self._keep(self.core.identify(self.source))
+
+    def valid_place(self) -> Place:
+        """The place, if it still stands; else the cursor lets go of what its manager has given up."""
+        place = self.place
+        if place[1].limit < 0:
+            if place is not NOWHERE:
+                self.place = NOWHERE
+            raise self._invalid(place[1])
+        return place
+
+    def is_valid(self) -> bool:
+        """Whether the cursor stands on a region."""
+        place = self.place
+        if place[1].limit >= 0:
+            return True
+        if place is not NOWHERE:
+            self.place = NOWHERE
+        return False
+
+    def region(self) -> Region | None:
+        """The region that the cursor stands on, None if nowhere."""
+        place = self.place
+        return place[1].region() if place[1].limit >= 0 else None
+
+    def glide(self, offset: int, size: int) -> bool:
+        """Move to a window that is mapped, without a lock; False, and no move, if it takes more than that."""
+        core = self.core
+        stop = offset + size
+        if size <= 0 or offset < 0 or not self._seen or stop > self._seen[0].size:
+            return False
+        hold = self._windows.get(core.grid.start(offset, stop))
+        if hold is None:
+            return False
+        view = hold.pin(core.note_release)
+        if view is None:
+            return False
+        self.place = (view, hold, offset, stop if stop <= hold.limit else hold.begin + hold.size)
+        tables = core.tables
+        if len(tables.released) > tables.patience:
+            core.tidy(blocking=False)
+        return True
+
+    def move(self, offset: int, size: int, flags: int) -> Place:
+        """Stand on ``size`` bytes at ``offset``, 0 for as many as possible; nowhere if that is past the end.
+
+        A failed move changes nothing, except that at a hard limit the cursor's own window may be given up.
+        """
+        core = self.core
+        if core.closed:
+            self.place = NOWHERE
+            core.check_open()
+        if self._seen:
+            place = self._find(self._seen[0], offset, size, flags)
+        else:
+            place = self._on_file(lambda identity: self._find(identity, offset, size, flags))
+        self.place = place
+        # For glide. Should the file lose all its regions, these become an old empty table, and glide finds nothing.
+        self._windows = core.tables.index.get(self._seen[0], self._windows)
+        if core.overdrawn:
+            # The window that was left just now may be what is too much.
+            core.trim()
+        return place
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes at ``offset``, copied window by window, one pinned at a time; the cursor stays."""
+        stop = min(offset + size, self.identity().size)
+        if offset >= stop:
+            return b""
+        view, reached = self._take(offset, stop)
+        if reached == stop:
+            data = view.tobytes()
+            view.release()
+        else:
+            # BytesIO hands its buffer out without another copy. Joining views would pin every window at once.
+            sink = io.BytesIO()
+            sink.write(view)
+            view.release()
+            for piece in self.pieces(reached, stop):
+                sink.write(piece)
+            data = sink.getvalue()
+        self._trim()
+        return data
+
+    def pieces(self, offset: int, stop: int) -> Iterator[memoryview]:
+        """The bytes from ``offset`` to ``stop``, which lies inside the file, as one view after the other.
+
+        Each is released when the next is asked for, so that one window is pinned at a time.
+        """
+        while offset < stop:
+            view, offset = self._take(offset, stop)
+            yield view
+            view.release()
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """Up to ``size`` bytes at ``offset``: of the map where one window holds them, else of one copy."""
+        stop = min(offset + size, self.identity().size)
+        if offset >= stop:
+            return memoryview(b"")
+        view, reached = self._take(offset, stop)
+        if reached < stop:
+            view.release()
+            view = memoryview(self.read(offset, size))
+        self._trim()
+        return view
+
+    def prefetch(self, offset: int, size: int) -> None:
+        """Ask the kernel to bring these bytes into the page cache."""
+        core, identity = self.core, self.identity()
+        core.check_open()
+        stop = min(offset + size, identity.size)
+        if offset < stop:
+            descriptor = core.reader.open(self.source, identity, 0)
+            try:
+                _reader.read_ahead(descriptor, stop - offset, offset)
+            finally:
+                _reader.close(descriptor)
+
+    def copy(self) -> "Position":
+        """The same file and place, with a pin of its own."""
+        twin = Position(self.core, self.source, self._seen[0] if self._seen else None)
+        _, hold, start, stop = self.place
+        if hold.limit >= 0:
+            view = self.core.pin(hold)
+            if view is not None:
+                twin.place = (view, hold, start, stop)
+            else:
+                # This cursor has left, and the region is being unmapped.
+                twin.move(start, stop - start, 0)
+        return twin
+
+    def _keep(self, identity: Identity) -> Identity:
+        self._seen.append(identity)
+        return self._seen[0]
+
+    def _on_file(self, act: Callable[[Identity], T]) -> T:
+        """Act on the file that this cursor sees, looking again if it is replaced before the cursor saw any of it."""
+        for _ in range(_LOOKS):
+            if self._seen:
+                break
+            identity = self.core.identify(self.source)
+            try:
+                result = act(identity)
+            except FileChangedError:
+                continue
+            if self._keep(identity) == identity:
+                return result
+        return act(self.identity())
+
+    def _take(self, offset: int, stop: int) -> tuple[memoryview, int]:
+        """What one window holds of the bytes up to ``stop``, and how far that is. The view keeps its region mapped."""
+        return self._on_file(lambda identity: self._take_from(identity, offset, stop))
+
+    def _take_from(self, identity: Identity, offset: int, stop: int) -> tuple[memoryview, int]:
+        view, hold, _, _ = self.place
+        if not hold.begin <= offset < stop <= hold.limit:
+            self.core.check_open()
+            view, hold = self.core.obtain(self.source, identity, offset, stop, 0)
+        begin = hold.begin
+        reached = min(stop, begin + hold.size)
+        return view[offset - begin : reached - begin], reached
+
+    def _trim(self) -> None:
+        if self.core.overdrawn:
+            self.core.trim()
+
+    def _find(self, identity: Identity, offset: int, size: int, flags: int) -> Place:
+        if offset >= identity.size:
+            return NOWHERE
+        stop = self.core.grid.wanted_end(offset, size, identity.size)
+        view, hold, _, _ = self.place
+        if not hold.begin <= offset < stop <= hold.limit:
+            del view
+            view, hold = self._obtain(identity, offset, stop, flags)
+        end = hold.begin + hold.size
+        return view, hold, offset, min(offset + size, end) if size else end
+
+    def _obtain(self, identity: Identity, offset: int, stop: int, flags: int) -> tuple[memoryview, Hold]:
+        try:
+            return self.core.obtain(self.source, identity, offset, stop, flags)
+        except (HandleLimitError, MemoryLimitError):
+            # The new window is pinned before the old one is released, except here: it may be the very one that is
+            # too much.
+            if self.place is NOWHERE:
+                raise
+        self.place = NOWHERE
+        return self.core.obtain(self.source, identity, offset, stop, flags)
+
+    def _invalid(self, hold: Hold) -> CursorInvalidError:
+        if hold.verdict:
+            return CursorInvalidError(f"the cursor's region is gone: {hold.verdict}; call use_region() again")
+        return CursorInvalidError("the cursor stands on no region; call use_region() with an offset inside the file")
+
+
+UNASSOCIATED: Final = Position(Core(MmapReader(), Grid.of(0), Ledger(1, 1, strict=True)), Source("", ""))
+"""The position of a cursor that was given no file: every query works, and ``WindowCursor`` lets nothing else through."""

@@ -1,0 +1,150 @@
+"""Readers: every system call of the library, made with names looked up at call time.
+
+A reader identifies a file, opens it after checking that it still is the file that the cursor saw, and brings one
+window of it into memory. It knows nothing of limits, pins or threads, and is safe in all of them.
+"""
+
+import errno
+import mmap
+import os
+import stat
+from typing import Final, Protocol, final
+
+from smmap_typed import _platform
+from smmap_typed._file import Identity, Source
+from smmap_typed._platform import MIB, OPEN_FLAGS
+from smmap_typed._types import ReaderName, Target
+from smmap_typed.exceptions import FileChangedError
+
+__all__ = ["MmapReader", "PreadReader", "Reader", "close", "read_ahead", "reader_named"]
+
+
+class Reader(Protocol):
+    """How windows come into memory."""
+
+    @property
+    def copies(self) -> bool:
+        """Whether windows are copies of the file, which a later write does not reach."""
+        ...
+
+    def identify(self, source: Source) -> Identity:
+        """Which file ``source`` names now; OSError if none, or none that has windows."""
+        ...
+
+    def open(self, source: Source, seen: Identity, flags: int) -> int:
+        """A descriptor of ``source``, to be closed by the caller; FileChangedError if it is not ``seen`` any more."""
+        ...
+
+    def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
+        """``size`` bytes at ``offset`` in memory, as a map that is closed to give them back."""
+        ...
+
+
+def _identity(status: os.stat_result, target: Target, *, stamped: bool) -> Identity:
+    """The identity in ``status``; OSError for whatever is no regular file, since that has no size to cut."""
+    if not stat.S_ISREG(status.st_mode):
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
+        raise OSError(errno.EINVAL, "not a regular file, so it has no windows", target)
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns if stamped else 0)
+
+
+def _identify(source: Source, *, stamped: bool) -> Identity:
+    target = source.target
+    status = os.fstat(target) if isinstance(target, int) else os.stat(target)
+    identity = _identity(status, target, stamped=stamped)
+    source.check(identity)
+    return identity
+
+
+def _open(source: Source, seen: Identity, flags: int, *, stamped: bool) -> int:
+    target = source.target
+    # The user's descriptor is duplicated first: another thread may close it, and its number be given to another file,
+    # between fstat and mmap.
+    descriptor = os.dup(target) if isinstance(target, int) else os.open(target, OPEN_FLAGS | flags)
+    try:
+        status = os.fstat(descriptor)
+        # The usual case without making another identity to compare with.
+        if status.st_ino != seen.inode or status.st_dev != seen.device or status.st_size != seen.size or stamped:
+            seen.check(_identity(status, target, stamped=stamped), target)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@final
+class MmapReader:
+    """Maps windows: no copy, and bytes that change in the file change in the window."""
+
+    copies: Final = False
+
+    def identify(self, source: Source) -> Identity:
+        """See Reader."""
+        return _identify(source, stamped=False)
+
+    def open(self, source: Source, seen: Identity, flags: int) -> int:
+        """See Reader."""
+        return _open(source, seen, flags, stamped=False)
+
+    def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
+        """See Reader."""
+        try:
+            return _platform.map_file(descriptor, size, offset)
+        except ValueError as error:
+            # The file shrank since fstat.
+            raise FileChangedError(target, f"it no longer has {offset + size} bytes ({error})") from error
+
+
+@final
+class PreadReader:
+    """Reads windows into anonymous memory: works on what cannot be mapped, and a truncated file is never a signal.
+
+    The memory is an anonymous map rather than ``bytes``, because only a map can tell that a view of it is alive.
+    """
+
+    copies: Final = True
+
+    def identify(self, source: Source) -> Identity:
+        """See Reader."""
+        return _identify(source, stamped=True)
+
+    def open(self, source: Source, seen: Identity, flags: int) -> int:
+        """See Reader."""
+        return _open(source, seen, flags, stamped=True)
+
+    def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
+        """See Reader."""
+        memory = mmap.mmap(-1, size)
+        try:
+            done = 0
+            while done < size:
+                # Pieces of a MiB, so that the copy out of the short-lived bytes stays in the cache.
+                piece = _platform.read_at(descriptor, min(size - done, MIB), offset + done)
+                if not piece:
+                    raise FileChangedError(target, f"it ends at {offset + done} bytes, inside a window")
+                memory[done : done + len(piece)] = piece
+                done += len(piece)
+        except BaseException:
+            memory.close()
+            raise
+        return memory
+
+
+def reader_named(name: ReaderName) -> Reader:
+    """The reader behind a manager's ``reader`` argument; ValueError for any other name."""
+    if name == "mmap":
+        return MmapReader()
+    if name == "pread":
+        return PreadReader()
+    raise ValueError(f'reader must be "mmap" or "pread", got {name!r}')
+
+
+def close(descriptor: int) -> None:
+    """Close what ``Reader.open`` returned. Never retried: after an error the number may be somebody else's."""
+    os.close(descriptor)
+
+
+def read_ahead(descriptor: int, size: int, offset: int) -> None:
+    """Ask the kernel for ``size`` bytes at ``offset``, as far as this system can be asked."""
+    _platform.read_ahead(descriptor, size, offset)

@@ -1,0 +1,69 @@
+"""Surveys: the statistics of a core, counted when somebody asks."""
+
+from collections import Counter
+from typing import Literal, TypeAlias
+
+from smmap_typed._core import Core
+from smmap_typed._gate import Call
+from smmap_typed._region import Hold
+from smmap_typed._stats import FileStats, ManagerStats
+from smmap_typed.exceptions import ReentrantCallError
+
+__all__ = ["survey"]
+
+Use: TypeAlias = Literal["idle", "pinned", "viewed"]
+
+
+def survey(core: Core) -> ManagerStats:
+    """What ``core`` did and holds. O(regions). Nested it never waits, and then counts what it sees in passing."""
+    with Call(core) as call:
+        try:
+            with call.guard:
+                core.tables.drain()
+                return _count(core)
+        except ReentrantCallError:
+            return _count(core)
+
+
+def _use(hold: Hold) -> Use:
+    if hold.is_pinned():
+        return "pinned"
+    return "viewed" if hold.has_views() else "idle"
+
+
+def _file_stats(holds: list[Hold]) -> FileStats:
+    uses = Counter(_use(hold) for hold in holds)
+    return FileStats(
+        target=holds[0].source.target,
+        file_size=holds[0].identity.size,
+        mapped_bytes=sum(hold.size for hold in holds),
+        handles=len(holds),
+        idle_regions=uses["idle"],
+        pinned_regions=uses["pinned"],
+        view_pinned_regions=uses["viewed"],
+    )
+
+
+def _count(core: Core) -> ManagerStats:
+    ledger, books = core.ledger, core.ledger.books
+    holds = (list(windows.values()) for windows in core.tables.index.copy().values())
+    files = tuple(_file_stats(some) for some in holds if some)
+    return ManagerStats(
+        acquisitions=core.tables.acquisitions(),
+        misses=ledger.misses,
+        maps=books.maps,
+        unmaps=books.unmaps,
+        evictions=ledger.evictions,
+        map_failures=ledger.failures,
+        map_seconds=ledger.seconds,
+        mapped_bytes=books.total_bytes,
+        peak_mapped_bytes=ledger.peak_bytes,
+        handles=books.handles,
+        in_flight=books.in_flight,
+        peak_handles=ledger.peak_handles,
+        idle_regions=sum(file.idle_regions for file in files),
+        pinned_regions=sum(file.pinned_regions for file in files),
+        view_pinned_regions=sum(file.view_pinned_regions for file in files) + len(core.tables.orphans),
+        open_files=len(files),
+        files=files,
+    )

@@ -1,0 +1,279 @@
+"""The two managers: what a program makes one of and keeps."""
+
+import os
+import sys
+from collections.abc import Callable
+from types import EllipsisType, TracebackType
+from typing import Final, final
+
+from typing_extensions import Self
+
+from smmap_typed import _fork
+from smmap_typed._core import Core
+from smmap_typed._cursor import WindowCursor
+from smmap_typed._file import Source
+from smmap_typed._gate import Call
+from smmap_typed._ledger import Ledger
+from smmap_typed._platform import DEFAULT_MEMORY_SIZE, DEFAULT_WINDOW_SIZE, IS_WINDOWS, PREAD_WINDOW_SIZE
+from smmap_typed._position import Position
+from smmap_typed._reader import reader_named
+from smmap_typed._region import Hold
+from smmap_typed._stats import ManagerStats
+from smmap_typed._survey import survey
+from smmap_typed._types import PathOrFd, ReaderName
+from smmap_typed._window import Grid
+from smmap_typed.exceptions import HandleLimitError, MemoryLimitError
+
+__all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
+
+
+class StaticWindowMapManager:
+    """Maps whole files, keeps them under a memory and a handle limit, and unmaps the least recently used.
+
+    :param window_size: checked, and otherwise of no effect: a window is always the whole file.
+    :param max_memory_size: bytes; 0 for 8 GiB (1 GiB on 32-bit). Soft: past it only when nothing idle is left.
+    :param max_open_handles: regions at once, at least 1. Hard: never exceeded at any instant.
+    :param reader: ``"mmap"``, or ``"pread"`` to read windows into memory, which works on files that cannot be mapped
+        and turns a truncated file into an error instead of a signal.
+    :param strict_memory: make the memory limit hard, too.
+    :raises ValueError: if a number is out of its range; TypeError if it is none.
+
+    Every method may be called from any thread at any time. As a context it is closed at the end.
+    Made for use as it is; only ``SlidingWindowMapManager`` derives from it, as in smmap.
+    """
+
+    __slots__ = ("__weakref__", "_core")
+
+    def __init__(
+        self,
+        window_size: int = 0,
+        max_memory_size: int = 0,
+        max_open_handles: int = sys.maxsize,
+        *,
+        reader: ReaderName = "mmap",
+        strict_memory: bool = False,
+    ) -> None:
+        _window_bytes(window_size, reader)
+        self._core: Final = _make_core(0, max_memory_size, max_open_handles, reader, strict_memory=strict_memory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        books, ledger = self._core.ledger.books, self._core.ledger
+        return (
+            f"<{type(self).__name__}{' closed' if self._core.closed else ''}: {books.total_handles} of "
+            f"{ledger.max_handles} handles, {books.total_bytes} of {ledger.max_memory} bytes>"
+        )
+
+    def make_cursor(self, path_or_fd: PathOrFd) -> WindowCursor:
+        """A cursor on a file, not placed yet. Reads no data; a missing file is reported by the first use.
+
+        :param path_or_fd: any kind of path, made absolute now, or an open descriptor, which is duplicated for the
+            length of each mapping and never kept.
+        :raises TypeError: for anything else.
+        :raises ManagerClosedError: after ``close``.
+        """
+        self._core.check_open()
+        return WindowCursor._at(Position(self._core, Source.of(path_or_fd)))
+
+    def collect(self) -> int:
+        """Unmap everything idle; the number of regions unmapped.
+
+        What live views show stays mapped and counted. O(regions). May be called from any thread, finaliser, signal
+        handler or GC callback; one that interrupts the library itself is served as soon as that has finished.
+        """
+        self._settle()
+        return self._core.collect()
+
+    def num_file_handles(self) -> int:
+        """Regions that are mapped or just being mapped. Before CPython 3.13 each costs one descriptor."""
+        self._settle()
+        return self._core.ledger.books.total_handles
+
+    def num_open_files(self) -> int:
+        """Files with at least one region."""
+        return len(self._core.tables.index)
+
+    def mapped_memory_size(self) -> int:
+        """Bytes that are mapped or just being mapped."""
+        self._settle()
+        return self._core.ledger.books.total_bytes
+
+    def window_size(self) -> int:
+        """Bytes of one window, rounded up to the allocation granularity; 0 for whole files."""
+        return self._core.grid.window_size
+
+    def max_file_handles(self) -> int:
+        """The handle limit."""
+        return self._core.ledger.max_handles
+
+    def max_mapped_memory_size(self) -> int:
+        """The memory limit, in bytes."""
+        return self._core.ledger.max_memory
+
+    def stats(self) -> ManagerStats:
+        """What the manager did and holds, as one immutable value. O(regions)."""
+        self._settle()
+        return survey(self._core)
+
+    def reset_stats(self) -> None:
+        """Clear the counters and start the peaks anew; gauges stay, and ``maps`` becomes ``handles``."""
+        with Call(self._core) as call, call.guard:
+            self._core.tables.drain()
+            self._core.ledger.reset(self._core.tables.open_pins())
+
+    def configure(
+        self, *, max_memory_size: int | EllipsisType = ..., max_open_handles: int | EllipsisType = ...
+    ) -> None:
+        """Change limits, shrinking at once: idle regions go, least recently used first, until the limits are kept.
+
+        :param max_memory_size: bytes, 0 for the default.
+        :param max_open_handles: regions at once, at least 1.
+        :raises HandleLimitError: if more are pinned than the new limit allows; nothing is changed then.
+        :raises MemoryLimitError: likewise under ``strict_memory``.
+        :raises ManagerClosedError: after ``close``.
+        """
+        core = self._core
+        memory = core.ledger.max_memory if isinstance(max_memory_size, EllipsisType) else _memory_bytes(max_memory_size)
+        handles = core.ledger.max_handles if isinstance(max_open_handles, EllipsisType) else _handles(max_open_handles)
+        core.check_open()
+        with Call(core) as call:
+            with call.guard:
+                core.tables.drain()
+                _check_pinned(core, memory, handles)
+            core.make_room(call, *_shrinking(core, memory, handles))
+
+    def close(self) -> None:
+        """Unmap everything idle now, and the rest as soon as its last cursor or view lets go. Idempotent.
+
+        Cursors become invalid, live views stay readable; queries, ``stats`` and ``collect`` still answer.
+        """
+        self._core.close()
+
+    def force_map_handle_removal_win(self, base_path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> int:
+        """On Windows, unmap every region of the files at or below ``base_path``, pinned or not; how many.
+
+        The cursors on them become invalid. Files are compared by whole path components. What a view shows stays mapped
+        until the view is gone. Does nothing elsewhere, and returns 0.
+        """
+        return self._force_removal(os.fsdecode(base_path)) if IS_WINDOWS else 0
+
+    def _force_removal(self, base_path: str) -> int:
+        base = os.path.normcase(os.path.abspath(base_path))
+        core = self._core
+
+        def lies_below(hold: Hold) -> bool:
+            return hold.source.lies_below(base)
+
+        with Call(core) as call:
+            with call.guard:
+                files = {hold.identity for hold in core.tables.holds.values() if lies_below(hold)}
+            return core.retire(
+                call,
+                lambda hold: hold.identity in files,
+                f"force_map_handle_removal_win({base_path!r}) closed it",
+                by_force=True,
+            )
+
+    def _settle(self) -> None:
+        if self._core.tables.orphans:
+            with Call(self._core) as call:
+                if not call.nested:
+                    self._core.settle_orphans(call)
+
+
+@final
+class SlidingWindowMapManager(StaticWindowMapManager):
+    """Maps windows of files, keeps them under a memory and a handle limit, and unmaps the least recently used.
+
+    :param window_size: bytes, rounded up to the allocation granularity; -1 for 1 GiB (64 MiB on 32-bit, 1 MiB with
+        ``reader="pread"``); 0 for the whole file in one window.
+
+    For the rest see ``StaticWindowMapManager``.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        window_size: int = -1,
+        max_memory_size: int = 0,
+        max_open_handles: int = sys.maxsize,
+        *,
+        reader: ReaderName = "mmap",
+        strict_memory: bool = False,
+    ) -> None:
+        size = _window_bytes(window_size, reader)
+        self._core = _make_core(size, max_memory_size, max_open_handles, reader, strict_memory=strict_memory)
+
+
+def _make_core(
+    window_size: int, max_memory_size: int, max_open_handles: int, reader: ReaderName, *, strict_memory: bool
+) -> Core:
+    ledger = Ledger(_memory_bytes(max_memory_size), _handles(max_open_handles), strict=strict_memory)
+    core = Core(reader_named(reader), Grid.of(window_size), ledger)
+    _fork.survives(core)
+    return core
+
+
+def _window_bytes(window_size: int, reader: ReaderName) -> int:
+    if _integer("window_size", window_size) < -1:
+        raise ValueError(f"window_size must be -1 for the default, 0 for whole files, or positive, got {window_size}")
+    if window_size == -1:
+        return PREAD_WINDOW_SIZE if reader == "pread" else DEFAULT_WINDOW_SIZE
+    return window_size
+
+
+def _memory_bytes(max_memory_size: int) -> int:
+    if _integer("max_memory_size", max_memory_size) < 0:
+        raise ValueError(f"max_memory_size must be 0 for the default, or positive, got {max_memory_size}")
+    return max_memory_size or DEFAULT_MEMORY_SIZE
+
+
+def _handles(max_open_handles: int) -> int:
+    if _integer("max_open_handles", max_open_handles) < 1:
+        raise ValueError(f"max_open_handles must be at least 1, got {max_open_handles}")
+    return max_open_handles
+
+
+def _integer(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
+    return value
+
+
+def _check_pinned(core: Core, memory: int, handles: int) -> None:
+    """Raise a limit error if the new limits cannot be kept, before anything is evicted. Under the lock."""
+    pinned = [hold for hold in core.tables.holds.values() if hold.is_pinned() or hold.has_views()]
+    if len(pinned) > handles:
+        raise HandleLimitError(handles, len(pinned))
+    size = sum(hold.size for hold in pinned)
+    if core.ledger.strict and size > memory:
+        raise MemoryLimitError(memory, size, 0)
+
+
+def _shrinking(core: Core, memory: int, handles: int) -> tuple[Callable[[], bool], Callable[[], None]]:
+    """How ``Core.make_room`` sets new limits: only once they are kept, so that they hold at every instant."""
+    ledger = core.ledger
+
+    def set_limits() -> None:
+        books = ledger.books
+        if books.total_handles > handles:
+            raise HandleLimitError(handles, books.handles)
+        if ledger.strict and books.total_bytes > memory:
+            raise MemoryLimitError(memory, books.mapped, 0)
+        ledger.max_memory, ledger.max_handles = memory, handles
+
+    def set_limits_if_kept() -> bool:
+        kept = ledger.within(memory, handles)
+        if kept:
+            set_limits()
+        return kept
+
+    return set_limits_if_kept, set_limits
