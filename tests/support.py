@@ -2,15 +2,42 @@
 
 import mmap
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar
 
-__all__ = ["GRANULE", "descriptors_of", "mapped_bytes_of", "mapped_ranges_of", "open_descriptor", "pattern", "write_pattern"]
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
+
+__all__ = [
+    "DESCRIPTORS_PER_REGION",
+    "GRANULE",
+    "Fault",
+    "assert_books_match_kernel",
+    "descriptors_of",
+    "in_threads",
+    "mapped_bytes_of",
+    "mapped_ranges_of",
+    "opcodes_of",
+    "open_descriptor",
+    "pattern",
+    "run_python",
+    "write_pattern",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 GRANULE: Final = mmap.ALLOCATIONGRANULARITY
 """Bytes: what windows are aligned to."""
+
+DESCRIPTORS_PER_REGION: Final = 0 if sys.version_info >= (3, 13) else 1
+"""Before CPython 3.13 every map keeps a duplicate of its file's descriptor."""
 
 
 def pattern(size: int, seed: int = 0) -> bytes:
@@ -69,3 +96,101 @@ def descriptors_of(path: Path) -> int:
             continue
         count += (other.st_dev, other.st_ino) == (status.st_dev, status.st_ino)
     return count
+
+
+class Books(Protocol):
+    """What a manager says about itself that the kernel can confirm."""
+
+    def mapped_memory_size(self) -> int:
+        """Bytes."""
+        ...
+
+    def num_file_handles(self) -> int:
+        """Regions."""
+        ...
+
+
+def assert_books_match_kernel(manager: Books, *paths: Path, own_descriptors: int = 0) -> None:
+    """What ``manager`` reports is what the kernel shows of ``paths``, all the files that it has maps of.
+
+    The sizes of the files must be multiples of ``GRANULE``; ``own_descriptors`` are those that the test has open.
+    """
+    mapped = sum(mapped_bytes_of(path) for path in paths)
+    descriptors = sum(descriptors_of(path) for path in paths) - own_descriptors
+    assert (manager.mapped_memory_size(), manager.num_file_handles() * DESCRIPTORS_PER_REGION) == (mapped, descriptors)
+
+
+class Fault(Generic[P, T]):
+    """Stands in for the function ``real``: counts its calls, and fails once, at the call with number ``at``.
+
+    With ``after``, the call that fails does its work first, as ``close`` does. 0 is no call: then it only counts.
+    """
+
+    def __init__(
+        self, real: Callable[P, T], error: BaseException | None = None, at: int = 0, *, after: bool = False
+    ) -> None:
+        self._real: Final = real
+        self._error: Final = error
+        self._at: Final = at
+        self._after: Final = after
+        self.calls = 0
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        self.calls += 1
+        if self.calls != self._at or self._error is None:
+            return self._real(*args, **kwargs)
+        if self._after:
+            self._real(*args, **kwargs)
+        raise self._error
+
+
+def in_threads(count: int, act: Callable[[int], T], seconds: float = 30.0) -> list[T]:
+    """What ``act(0)`` to ``act(count - 1)`` return, called at once, each in a thread of its own.
+
+    Their errors are raised as one group, and a thread that does not come back in time is an error.
+    """
+    barrier = threading.Barrier(count)
+    results: dict[int, T] = {}
+    errors: list[Exception] = []
+
+    def run(number: int) -> None:
+        try:
+            barrier.wait(seconds)
+            results[number] = act(number)
+        except Exception as error:  # noqa: BLE001 - raised again below, in the thread of the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds)
+    if errors:
+        raise ExceptionGroup("threads failed", errors)
+    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
+    return [results[number] for number in range(count)]
+
+
+def opcodes_of(act: Callable[[], object]) -> int:
+    """How many steps of byte code ``act`` takes in all that it calls: a cost that no other load can change."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> "TraceFunction":
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        act()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def run_python(code: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run ``code`` in an interpreter of its own, which makes every warning an error; at most a minute."""
+    command = [sys.executable, "-W", "error", "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
