@@ -1,0 +1,95 @@
+"""Every check of the project, one session each; `nox` runs all that CI needs.
+
+`nox --list` tells the sessions. Interpreters that are not on the machine are skipped, so the default run works with
+one; versions, dependencies and groups are read from pyproject.toml, where alone they are written.
+"""
+
+from typing import Final
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+
+PROJECT: Final = nox.project.load_toml("pyproject.toml")
+VERSIONS: Final = nox.project.python_versions(PROJECT)
+# The library's own steps do not rely on the GIL, so its tests run without it, too.
+FREE_THREADED: Final = ["3.13t", "3.14t"]
+PLATFORMS: Final = ["linux", "darwin", "win32"]
+
+CHECKED: Final = ["src", "stubs", "tests", "benchmarks", "noxfile.py"]
+DOCUMENTATION_TESTS: Final = "tests/unit/test_documentation.py"
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project, with its extra, and the dependency groups. Editable: an environment is never out of date."""
+    session.install("-e.[cli]", *nox.project.dependency_groups(PROJECT, *groups))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check rules and format with ruff; `nox -s lint -- --fix` mends what can be mended."""
+    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []), *CHECKED)
+    session.run("ruff", "format", *([] if fix else ["--check"]), *CHECKED)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check all types with mypy and pyright for every version and platform, and that the public API is complete."""
+    install(session, "types")
+    for version in VERSIONS:
+        for platform in PLATFORMS:
+            session.run("mypy", "--python-version", version, "--platform", platform)
+    session.run("pyright")
+    session.run("pyright", "--verifytypes", "smmap_typed", "--ignoreexternal")
+
+
+@nox.session(python=[*VERSIONS, *FREE_THREADED])
+def unit(session: nox.Session) -> None:
+    """Run the unit tests under each interpreter that is here; arguments go to pytest."""
+    install(session, "test", "peer")
+    session.run("pytest", "--numprocesses=auto", f"--ignore={DOCUMENTATION_TESTS}", "tests/unit", *session.posargs)
+
+
+@nox.session
+def stateful(session: nox.Session) -> None:
+    """Run the state machines against the reference model; `--deep` searches for longer."""
+    install(session, "test")
+    arguments = [argument for argument in session.posargs if argument != "--deep"]
+    profile = "deep" if "--deep" in session.posargs else "ci"
+    session.run("pytest", "tests/stateful", *arguments, env={"SMMAP_TYPED_PROFILE": profile})
+
+
+@nox.session
+def downstream(session: nox.Session) -> None:
+    """Run smmap's own tests, gitdb's and GitPython with this package in smmap's place."""
+    install(session, "downstream", "peer")
+    session.run("pytest", "tests/downstream", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run every example of the documentation and the docstrings, and follow every link inside the repository."""
+    install(session, "test")
+    session.run("pytest", DOCUMENTATION_TESTS, *session.posargs)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Report the lines and branches that the unit tests and state machines leave out."""
+    install(session, "test", "peer")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "tests/unit", "tests/stateful", *session.posargs)
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Compare the speed with smmap's in one process; name a file of benchmarks/ to run that one alone."""
+    install(session, "peer")
+    session.run("python", *(session.posargs or ["-m", "benchmarks"]))
