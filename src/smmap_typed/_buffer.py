@@ -9,8 +9,8 @@ from typing import SupportsIndex, final, overload
 
 from typing_extensions import Buffer, Self, override
 
-from smmap_typed._cursor import WindowCursor, check_flags, check_range
-from smmap_typed._position import NOWHERE, UNASSOCIATED, Position
+from smmap_typed._cursor import WindowCursor
+from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, check_range
 from smmap_typed.exceptions import HandleLimitError, MemoryLimitError
 
 __all__ = ["SlidingWindowMapBuffer"]
@@ -277,19 +277,26 @@ class SlidingWindowMapBuffer(Sequence[int]):
             return b""
         low += begin
         high += begin
-        place = position.place
-        if not place[1].begin <= low < high <= place[1].limit:
-            place = position.move(low, high - low, flags)
-        view, hold, _, stop = place
-        if stop >= high and hold.begin <= low:
-            return view[low - hold.begin : high - hold.begin].tobytes()
-        del place, view
-        try:
-            return position.read(low, high - low)
-        except (HandleLimitError, MemoryLimitError):
-            # The buffer's own window may be the one that is too much.
-            position.place = NOWHERE
+        view, hold, _, _ = position.place
+        if not hold.begin <= low < high <= hold.limit:
+            position.move(low, high - low, flags)
+            view, hold, _, _ = position.place
+            if not hold.begin <= low < high <= hold.limit:
+                # More than one window has, or another thread has moved the cursor on.
+                del view
+                return _read_across(position, low, high)
+        return view[low - hold.begin : high - hold.begin].tobytes()
+
+
+def _read_across(position: Position, low: int, high: int) -> bytes:
+    try:
         return position.read(low, high - low)
+    except (HandleLimitError, MemoryLimitError):
+        # The buffer's own window may be the one that is too much.
+        position.place = NOWHERE
+    data = position.read(low, high - low)
+    position.move(high - 1, 1, 0)
+    return data
 
 
 def _needle(sub: Buffer | SupportsIndex) -> bytes:

@@ -109,7 +109,7 @@ class Core:
                     if other is mine:
                         return self._map(call, mine, source, nbytes, flags)
                 finally:
-                    self._land(call, mine)
+                    self._land(mine)
                 call.wait(other)
                 waited = True
 
@@ -119,14 +119,20 @@ class Core:
         """Open, make room, map and publish. Open comes before any eviction."""
         identity, start = flight.key
         reader = self.reader
-        descriptor = self._retrying(call, flight, nbytes, lambda: reader.open(source, identity, flags))
+        try:
+            descriptor = reader.open(source, identity, flags)
+        except OSError as error:
+            self._retry_after(error, call, flight, nbytes)
+            descriptor = reader.open(source, identity, flags)
         try:
             if flight.reserved < 0:
                 self._reserve_by_evicting(call, flight, nbytes)
             began = time.perf_counter()
-            flight.mapping = mapping = self._retrying(
-                call, flight, nbytes, lambda: reader.load(descriptor, start, nbytes, source.target)
-            )
+            try:
+                flight.mapping = mapping = reader.load(descriptor, start, nbytes, source.target)
+            except OSError as error:
+                self._retry_after(error, call, flight, nbytes)
+                flight.mapping = mapping = reader.load(descriptor, start, nbytes, source.target)
             seconds = time.perf_counter() - began
         finally:
             _reader.close(descriptor)
@@ -154,72 +160,64 @@ class Core:
             self._evict_extra(call, 1)
         return self.reader.identify(source)
 
-    def _retrying(self, call: Call, flight: Flight, nbytes: int, attempt: Callable[[], T]) -> T:
-        """Make a system call; if something is scarce, once more after an extra eviction."""
-        try:
-            return attempt()
-        except OSError as error:
-            flight.failures += 1
-            if error.errno not in _SCARCE:
-                raise
+    def _retry_after(self, error: OSError, call: Call, flight: Flight, nbytes: int) -> None:
+        """Return if the system call is worth one retry: something was scarce, and there is more of it now."""
+        flight.failures += 1
+        if error.errno not in _SCARCE:
+            raise error
         self._evict_extra(call, nbytes)
-        return attempt()
 
     def _reserve_by_evicting(self, call: Call, flight: Flight, nbytes: int) -> None:
         """Reserve for ``flight``, unmapping just enough, least recently used first."""
 
-        def reserve_if_it_fits() -> bool:
-            if fits := self.ledger.fits(nbytes):
+        def reserve(last: bool) -> bool:  # noqa: FBT001 - see make_room
+            fits = last or self.ledger.fits(nbytes)
+            if fits:
                 self.tables.reserve(flight, nbytes)
             return fits
 
-        self.make_room(call, reserve_if_it_fits, lambda: self.tables.reserve(flight, nbytes))
+        self.make_room(call, reserve)
 
-    def _land(self, call: Call, flight: Flight) -> None:
+    def _land(self, flight: Flight) -> None:
         """The end of a flight that mapped, or was to map: if it failed, everything it took is given back."""
         if self.tables.flights.get(flight.key) is not flight:
             return
         if flight.mapping is not None:
             _close_unless_viewed(flight.mapping)
-        self._post(call, flight)
+        # Settled on the way out, or by whoever enters the lock before.
+        self.tables.finished.append(flight)
 
     # Unmapping.
 
-    def make_room(self, call: Call, done: Callable[[], bool], give_up: Callable[[], None]) -> None:
-        """Evict, least recently used first, until ``done()``; with nothing idle left, ``give_up()``.
+    def make_room(self, call: Call, attempt: Callable[[bool], bool]) -> None:
+        """Evict, least recently used first, until ``attempt(False)`` is true; with nothing idle left, ``attempt(True)``.
 
-        Both are called under the lock. If ``give_up`` raises a limit error while others are just mapping or unmapping,
-        those are waited for first: their outcome may be the room that is missing.
+        It is called under the lock. If the last attempt raises a limit error while others are just mapping or
+        unmapping, those are waited for first: their outcome may be the room that is missing.
         """
         refused: set[int] = set()
         while True:
             other = None
             with call.guard:
                 self.tables.drain()
-                if done():
+                if attempt(False):
                     return
                 flight = self.tables.bury_oldest(refused)
                 if flight is None:
-                    other = self._someone_unmapping()
+                    other = self.tables.someone_unmapping()
                     if other is None:
                         try:
-                            give_up()
+                            attempt(True)
                         except (HandleLimitError, MemoryLimitError):
-                            other = self._someone_mapping()
+                            other = self.tables.someone_mapping()
                             if other is None:
                                 raise
                         else:
                             return
             if other is not None:
                 call.wait(other)
-            elif flight is not None and flight.victim is not None and not self._unmap(call, flight):
-                refused.add(flight.victim.serial)
-
-    def _someone_unmapping(self) -> Flight | None:
-        return next((flight for flight in self.tables.flights.values() if flight.victim is not None), None)
-
-    def _someone_mapping(self) -> Flight | None:
-        return next((flight for flight in self.tables.flights.values() if flight.reserved >= 0), None)
+            elif flight is not None and not self._unmap(flight):
+                refused.add(flight.serial)
 
     def _evict_extra(self, call: Call, nbytes: int) -> None:
         """Unmap at least one region and ``nbytes``, if so much is idle."""
@@ -231,22 +229,20 @@ class Core:
                 flight = self.tables.bury_oldest(refused)
             if flight is None or flight.victim is None:
                 return
-            if self._unmap(call, flight):
+            if self._unmap(flight):
                 freed += flight.victim.size
             else:
-                refused.add(flight.victim.serial)
+                refused.add(flight.serial)
 
-    def _unmap(self, call: Call, flight: Flight) -> bool:
-        """Close the map that ``flight`` buried; False if a view keeps it mapped after all."""
+    def _unmap(self, flight: Flight) -> bool:
+        """Close the map that ``flight`` buried; False if a view keeps it mapped after all.
+
+        Settled by whoever enters the lock next, the caller at the latest on its way out.
+        """
         try:
             return flight.mapping is not None and _close_unless_viewed(flight.mapping)
         finally:
-            self._post(call, flight)
-
-    def _post(self, call: Call, flight: Flight) -> None:
-        """Have ``flight`` settled: now, or if this call may not wait for the lock, by its holder on the way out."""
-        self.tables.finished.append(flight)
-        self.tidy(blocking=not call.nested)
+            self.tables.finished.append(flight)
 
     def tidy(self, *, blocking: bool) -> None:
         """Drain the queues, unless the lock is taken and ``blocking`` is false."""
@@ -259,11 +255,8 @@ class Core:
     def trim(self) -> None:
         """Unmap what is idle until the soft memory limit is kept again, or nothing is idle (I3)."""
         with Call(self) as call, contextlib.suppress(ReentrantCallError):
-            self.make_room(call, self._is_trimmed, lambda: None)
+            self.make_room(call, lambda last: last or not self.ledger.over_memory())
             self.overdrawn = False
-
-    def _is_trimmed(self) -> bool:
-        return not self.ledger.over_memory()
 
     def collect(self) -> int:
         """Unmap everything idle; the number of regions unmapped. O(regions). Nested it never waits."""
@@ -278,9 +271,10 @@ class Core:
                     candidates = self.tables.idle.snapshot()
                 for hold in candidates:
                     with call.guard:
+                        self.tables.drain()
                         flight = self.tables.bury(hold, evicted=False)
                     if flight is not None:
-                        freed += self._unmap(call, flight)
+                        freed += self._unmap(flight)
             except ReentrantCallError:
                 self.collect_wanted = True
         return freed

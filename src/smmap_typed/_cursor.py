@@ -10,8 +10,7 @@ from typing import final
 
 from typing_extensions import Self
 
-from smmap_typed._platform import WRITING_FLAGS
-from smmap_typed._position import NOWHERE, UNASSOCIATED, Position
+from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, check_range
 from smmap_typed._region import Region
 from smmap_typed._types import ManagerLike, PathLike, PathOrFd
 from smmap_typed.exceptions import CursorInvalidError
@@ -87,14 +86,11 @@ class WindowCursor:
         # The whole of a hit: no call, no lock. limit is -1 once the manager has given the region up.
         if hold.begin <= offset < (stop := offset + size) <= hold.limit:
             position.place = (view, hold, offset, stop)
-        elif not position.glide(offset, size):
-            self._move(offset, size, flags)
+        elif position is UNASSOCIATED:
+            raise _no_file()
+        else:
+            position.move(offset, size, flags)
         return self
-
-    def _move(self, offset: int, size: int, flags: int) -> None:
-        check_range(offset, size)
-        check_flags(flags)
-        self._associated().move(offset, size, flags)
 
     def unuse_region(self) -> None:
         """Release the region; the cursor is invalid until ``use_region``. Any number of times; takes no lock."""
@@ -224,22 +220,9 @@ class WindowCursor:
     def _associated(self) -> Position:
         position = self._position
         if position is UNASSOCIATED:
-            raise CursorInvalidError("the cursor has no file; get one from make_cursor() or by assign()")
+            raise _no_file()
         return position
 
 
-def check_range(offset: int, size: int) -> None:
-    """ValueError for a negative offset or size, TypeError for what is no integer."""
-    if isinstance(offset, int) and isinstance(size, int) and offset >= 0 and size >= 0:
-        return
-    for name, value in (("offset", offset), ("size", size)):
-        if not hasattr(value, "__index__"):
-            raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-        if value < 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
-
-
-def check_flags(flags: int) -> None:
-    """ValueError for flags that would let ``os.open`` change the file."""
-    if flags & WRITING_FLAGS:
-        raise ValueError(f"flags must not open for writing, create or truncate, got {flags:#o}")
+def _no_file() -> CursorInvalidError:
+    return CursorInvalidError("the cursor has no file; get one from make_cursor() or by assign()")

@@ -66,16 +66,12 @@ class Flight:
         self.mapping: mmap.mmap | None = victim.mapping if victim is not None else None
         """The map that is being closed, or the new one until it is published."""
         self.serial = 0
-        """The serial of the region to come."""
+        """The serial of the region that it is about."""
         self.reserved = -1
         """Bytes reserved in the ledger for the map to come, -1 if none are. Written under the lock."""
         self.done = False
         """Written once, under the lock."""
         self._event: threading.Event | None = None
-
-    def holds_room(self) -> bool:
-        """Whether its end may give back room."""
-        return self.victim is not None or self.reserved >= 0
 
     def join(self) -> threading.Event:
         """What a waiter waits for. Under the lock: most flights never need one."""

@@ -1,45 +1,15 @@
-"""The ledger: what is mapped, what is reserved, what is allowed, and what was counted.
+"""The ledger: what is mapped or reserved, what is allowed, and what was counted.
 
-The invariants of the limits are here: a handle is reserved before it is used (I2), bytes are real ones (I3), and what
-``num_file_handles`` and ``mapped_memory_size`` report is one immutable value, replaced whole (I1, I12). Written under
-the manager's lock; ``books`` and the limits may be read at any time in any thread.
+The invariants of the limits are here: a handle is reserved before it is used (I2), bytes are real ones and reserved
+before they are mapped (I3), and what is mapped is what was mapped minus what was unmapped (I12). Written under the
+manager's lock. ``total_handles`` and ``total_bytes`` may be read without it: each is one number, right at every instant.
 """
 
-from typing import Final, NamedTuple, final
+from typing import Final, final
 
 from smmap_typed.exceptions import HandleLimitError, MemoryLimitError
 
-__all__ = ["Books", "Ledger"]
-
-
-class Books(NamedTuple):
-    """The ledger at one instant."""
-
-    maps: int = 0
-    """Regions mapped since the start or the last reset."""
-    unmaps: int = 0
-    """Regions unmapped since then."""
-    mapped: int = 0
-    """Bytes that are mapped."""
-    in_flight: int = 0
-    """Handles reserved by calls that are just mapping."""
-    reserved: int = 0
-    """Bytes reserved by them."""
-
-    @property
-    def handles(self) -> int:
-        """Regions that are mapped."""
-        return self.maps - self.unmaps
-
-    @property
-    def total_handles(self) -> int:
-        """Regions that are mapped or reserved, the figure that is limited."""
-        return self.maps - self.unmaps + self.in_flight
-
-    @property
-    def total_bytes(self) -> int:
-        """Bytes that are mapped or reserved, the figure that is limited."""
-        return self.mapped + self.reserved
+__all__ = ["Ledger"]
 
 
 @final
@@ -47,9 +17,9 @@ class Ledger:
     """The books, the limits and the counters of one manager."""
 
     __slots__ = (
-        "books",
         "evictions",
         "failures",
+        "maps",
         "max_handles",
         "max_memory",
         "misses",
@@ -58,17 +28,26 @@ class Ledger:
         "pins_ended",
         "seconds",
         "strict",
+        "total_bytes",
+        "total_handles",
+        "unmaps",
     )
 
     def __init__(self, max_memory: int, max_handles: int, *, strict: bool) -> None:
-        self.books = Books()
-        """Never changed, only replaced, so that a reader without the lock sees one instant."""
         self.max_memory = max_memory
         """Bytes, at least 1."""
         self.max_handles = max_handles
         """Regions, at least 1."""
         self.strict: Final = strict
         """Whether the memory limit is hard."""
+        self.total_handles = 0
+        """Regions mapped or reserved: the figure that is limited."""
+        self.total_bytes = 0
+        """Bytes mapped or reserved: the figure that is limited."""
+        self.maps = 0
+        """Regions mapped since the start or the last reset."""
+        self.unmaps = 0
+        """Regions unmapped since then. Raised before ``total_handles`` falls."""
         self.peak_handles = 0
         """Most handles mapped or reserved at once."""
         self.peak_bytes = 0
@@ -84,53 +63,53 @@ class Ledger:
         self.pins_ended = 0
         """Pins that were taken and have ended; with those that live, every acquisition."""
 
+    def handles(self) -> int:
+        """Regions mapped; the rest of ``total_handles`` is reserved for flights."""
+        return self.maps - self.unmaps
+
     def fits(self, nbytes: int) -> bool:
         """Whether one more region of ``nbytes`` is within both limits."""
-        books = self.books
-        return books.total_handles < self.max_handles and books.total_bytes + nbytes <= self.max_memory
+        return self.total_handles < self.max_handles and self.total_bytes + nbytes <= self.max_memory
 
     def over_memory(self) -> bool:
         """Whether more is mapped or reserved than the soft limit allows."""
-        return self.books.total_bytes > self.max_memory
+        return self.total_bytes > self.max_memory
 
     def reserve(self, nbytes: int) -> None:
         """Take a handle and ``nbytes`` for a map that is to come: past the soft memory limit, never past a hard one."""
-        maps, unmaps, mapped, in_flight, reserved = self.books
-        if maps - unmaps + in_flight >= self.max_handles:
-            raise HandleLimitError(self.max_handles, maps - unmaps)
-        if self.strict and mapped + reserved + nbytes > self.max_memory:
-            raise MemoryLimitError(self.max_memory, mapped, nbytes)
-        self.books = Books(maps, unmaps, mapped, in_flight + 1, reserved + nbytes)
-        self.peak_handles = max(self.peak_handles, maps - unmaps + in_flight + 1)
-        self.peak_bytes = max(self.peak_bytes, mapped + reserved + nbytes)
+        if self.total_handles >= self.max_handles:
+            raise HandleLimitError(self.max_handles, self.handles())
+        if self.strict and self.total_bytes + nbytes > self.max_memory:
+            raise MemoryLimitError(self.max_memory, self.total_bytes, nbytes)
+        self.total_handles += 1
+        self.total_bytes += nbytes
+        if self.total_handles > self.peak_handles:
+            self.peak_handles = self.total_handles
+        if self.total_bytes > self.peak_bytes:
+            self.peak_bytes = self.total_bytes
 
     def cancel(self, nbytes: int) -> None:
         """Give a reservation back."""
-        maps, unmaps, mapped, in_flight, reserved = self.books
-        self.books = Books(maps, unmaps, mapped, in_flight - 1, reserved - nbytes)
+        self.total_handles -= 1
+        self.total_bytes -= nbytes
 
-    def commit(self, nbytes: int, seconds: float) -> None:
+    def commit(self, seconds: float) -> None:
         """Turn a reservation into a map that took ``seconds``, a miss."""
-        maps, unmaps, mapped, in_flight, reserved = self.books
-        self.books = Books(maps + 1, unmaps, mapped + nbytes, in_flight - 1, reserved - nbytes)
-        self.seconds += seconds
+        self.maps += 1
         self.misses += 1
+        self.seconds += seconds
 
     def unmap(self, nbytes: int) -> None:
         """A region of ``nbytes`` is unmapped."""
-        maps, unmaps, mapped, in_flight, reserved = self.books
-        self.books = Books(maps, unmaps + 1, mapped - nbytes, in_flight, reserved)
-
-    def within(self, max_memory: int, max_handles: int) -> bool:
-        """Whether the books keep to these limits."""
-        return self.books.total_handles <= max_handles and self.books.total_bytes <= max_memory
+        self.unmaps += 1
+        self.total_handles -= 1
+        self.total_bytes -= nbytes
 
     def reset(self, live_pins: int) -> None:
         """Clear the counters; ``live_pins`` acquisitions have not ended and are not counted again when they do."""
-        books = self.books
-        self.books = books._replace(maps=books.handles, unmaps=0)
+        self.maps, self.unmaps = self.handles(), 0
         self.evictions = self.failures = self.misses = 0
         self.seconds = 0.0
         self.pins_ended = -live_pins
-        self.peak_handles = books.total_handles
-        self.peak_bytes = books.total_bytes
+        self.peak_handles = self.total_handles
+        self.peak_bytes = self.total_bytes

@@ -51,10 +51,11 @@ class IdleQueue:
         """
         pinned: list[Hold] = []
         found: Hold | None = None
-        for hold in self._queue.values():
-            if hold.is_pinned():
+        for serial, hold in self._queue.items():
+            # No pin and no tombstone, the usual case, or the slow way.
+            if hold.pins and hold.is_pinned():
                 pinned.append(hold)
-            elif hold.serial not in refused and TOMBSTONE not in hold.pins:
+            elif serial not in refused and TOMBSTONE not in hold.pins:
                 found = hold
                 break
         for hold in pinned:

@@ -16,12 +16,13 @@ from smmap_typed import _reader
 from smmap_typed._core import Core
 from smmap_typed._file import Identity, Source
 from smmap_typed._ledger import Ledger
+from smmap_typed._platform import WRITING_FLAGS
 from smmap_typed._reader import MmapReader
 from smmap_typed._region import Hold, Region
 from smmap_typed._window import Grid
 from smmap_typed.exceptions import CursorInvalidError, FileChangedError, HandleLimitError, MemoryLimitError
 
-__all__ = ["NOWHERE", "UNASSOCIATED", "Place", "Position"]
+__all__ = ["NOWHERE", "UNASSOCIATED", "Place", "Position", "check_flags", "check_range"]
 
 T = TypeVar("T")
 
@@ -46,14 +47,13 @@ _LOOKS: Final = 8
 class Position:
     """Where a cursor stands on one file of one manager. Safe in any thread."""
 
-    __slots__ = ("_seen", "_windows", "core", "place", "source")
+    __slots__ = ("_seen", "core", "place", "source")
 
     def __init__(self, core: Core, source: Source, seen: Identity | None = None) -> None:
         self.core: Final = core
         self.source: Final = source
         self.place: Place = NOWHERE
         """Replaced whole, by anybody, in one step."""
-        self._windows: dict[int, Hold] = {}
         # The identities that threads saw first; the first in it counts, since appending is one step. One cursor never
         # mixes two files.
         self._seen: Final[list[Identity]] = [] if seen is None else [seen]
@@ -85,29 +85,30 @@ class Position:
         place = self.place
         return place[1].region() if place[1].limit >= 0 else None
 
-    def glide(self, offset: int, size: int) -> bool:
-        """Move to a window that is mapped, without a lock; False, and no move, if it takes more than that."""
-        core = self.core
-        stop = offset + size
-        if size <= 0 or offset < 0 or not self._seen or stop > self._seen[0].size:
-            return False
-        hold = self._windows.get(core.grid.start(offset, stop))
-        if hold is None:
-            return False
-        view = hold.pin(core.note_release)
-        if view is None:
-            return False
-        self.place = (view, hold, offset, stop if stop <= hold.limit else hold.begin + hold.size)
-        tables = core.tables
-        if len(tables.released) > tables.patience:
-            core.tidy(blocking=False)
-        return True
-
-    def move(self, offset: int, size: int, flags: int) -> Place:
+    def move(self, offset: int, size: int, flags: int) -> None:
         """Stand on ``size`` bytes at ``offset``, 0 for as many as possible; nowhere if that is past the end.
 
-        A failed move changes nothing, except that at a hard limit the cursor's own window may be given up.
+        A failed move changes nothing, except that at a hard limit the cursor's own window may be given up. A move to a
+        window that is mapped takes no lock.
         """
+        stop = offset + size
+        if self._seen and size > 0 and offset >= 0 and stop <= self._seen[0].size:
+            core = self.core
+            windows = core.tables.index.get(self._seen[0])
+            hold = None if windows is None else windows.get(core.grid.start(offset, stop))
+            view = None if hold is None else hold.pin(core.note_release)
+            if hold is not None and view is not None:
+                end = hold.begin + hold.size
+                self.place = (view, hold, offset, stop if stop <= end else end)
+                if len(core.tables.released) > core.tables.patience:
+                    core.tidy(blocking=False)
+                return
+        self._move_slowly(offset, size, flags)
+
+    def _move_slowly(self, offset: int, size: int, flags: int) -> None:
+        """As ``move``, for whatever is not a request inside a mapped window."""
+        check_range(offset, size)
+        check_flags(flags)
         core = self.core
         if core.closed:
             self.place = NOWHERE
@@ -117,12 +118,10 @@ class Position:
         else:
             place = self._on_file(lambda identity: self._find(identity, offset, size, flags))
         self.place = place
-        # For glide. Should the file lose all its regions, these become an old empty table, and glide finds nothing.
-        self._windows = core.tables.index.get(self._seen[0], self._windows)
         if core.overdrawn:
             # The window that was left just now may be what is too much.
+            del place
             core.trim()
-        return place
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes at ``offset``, copied window by window, one pinned at a time; the cursor stays."""
@@ -229,29 +228,44 @@ class Position:
     def _find(self, identity: Identity, offset: int, size: int, flags: int) -> Place:
         if offset >= identity.size:
             return NOWHERE
-        stop = self.core.grid.wanted_end(offset, size, identity.size)
+        core = self.core
+        stop = core.grid.wanted_end(offset, size, identity.size)
         view, hold, _, _ = self.place
         if not hold.begin <= offset < stop <= hold.limit:
             del view
-            view, hold = self._obtain(identity, offset, stop, flags)
+            try:
+                view, hold = core.obtain(self.source, identity, offset, stop, flags)
+            except (HandleLimitError, MemoryLimitError):
+                # The new window is pinned before the old one is released, except here: it may be the very one that is
+                # too much.
+                if self.place is NOWHERE:
+                    raise
+                self.place = NOWHERE
+                view, hold = core.obtain(self.source, identity, offset, stop, flags)
         end = hold.begin + hold.size
         return view, hold, offset, min(offset + size, end) if size else end
-
-    def _obtain(self, identity: Identity, offset: int, stop: int, flags: int) -> tuple[memoryview, Hold]:
-        try:
-            return self.core.obtain(self.source, identity, offset, stop, flags)
-        except (HandleLimitError, MemoryLimitError):
-            # The new window is pinned before the old one is released, except here: it may be the very one that is
-            # too much.
-            if self.place is NOWHERE:
-                raise
-        self.place = NOWHERE
-        return self.core.obtain(self.source, identity, offset, stop, flags)
 
     def _invalid(self, hold: Hold) -> CursorInvalidError:
         if hold.verdict:
             return CursorInvalidError(f"the cursor's region is gone: {hold.verdict}; call use_region() again")
         return CursorInvalidError("the cursor stands on no region; call use_region() with an offset inside the file")
+
+
+def check_range(offset: int, size: int) -> None:
+    """ValueError for a negative offset or size, TypeError for what is no integer."""
+    if isinstance(offset, int) and isinstance(size, int) and offset >= 0 and size >= 0:
+        return
+    for name, value in (("offset", offset), ("size", size)):
+        if not hasattr(value, "__index__"):
+            raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
+        if value < 0:
+            raise ValueError(f"{name} must not be negative, got {value}")
+
+
+def check_flags(flags: int) -> None:
+    """ValueError for flags that would let ``os.open`` change the file."""
+    if flags & WRITING_FLAGS:
+        raise ValueError(f"flags must not open for writing, create or truncate, got {flags:#o}")
 
 
 UNASSOCIATED: Final = Position(Core(MmapReader(), Grid.of(0), Ledger(1, 1, strict=True)), Source("", ""))

@@ -57,7 +57,7 @@ def _identify(source: Source, *, stamped: bool) -> Identity:
     return identity
 
 
-def _open(source: Source, seen: Identity, flags: int, *, stamped: bool) -> int:
+def _open(source: Source, seen: Identity, flags: int, stamped: bool) -> int:  # noqa: FBT001 - the hot path of a miss
     target = source.target
     # The user's descriptor is duplicated first: another thread may close it, and its number be given to another file,
     # between fstat and mmap.
@@ -65,7 +65,7 @@ def _open(source: Source, seen: Identity, flags: int, *, stamped: bool) -> int:
     try:
         status = os.fstat(descriptor)
         # The usual case without making another identity to compare with.
-        if status.st_ino != seen.inode or status.st_dev != seen.device or status.st_size != seen.size or stamped:
+        if stamped or status.st_ino != seen.inode or status.st_dev != seen.device or status.st_size != seen.size:
             seen.check(_identity(status, target, stamped=stamped), target)
     except BaseException:
         os.close(descriptor)
@@ -85,7 +85,7 @@ class MmapReader:
 
     def open(self, source: Source, seen: Identity, flags: int) -> int:
         """See Reader."""
-        return _open(source, seen, flags, stamped=False)
+        return _open(source, seen, flags, False)
 
     def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
         """See Reader."""
@@ -111,7 +111,7 @@ class PreadReader:
 
     def open(self, source: Source, seen: Identity, flags: int) -> int:
         """See Reader."""
-        return _open(source, seen, flags, stamped=True)
+        return _open(source, seen, flags, True)
 
     def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
         """See Reader."""

@@ -45,21 +45,22 @@ def _file_stats(holds: list[Hold]) -> FileStats:
 
 
 def _count(core: Core) -> ManagerStats:
-    ledger, books = core.ledger, core.ledger.books
+    ledger = core.ledger
     holds = (list(windows.values()) for windows in core.tables.index.copy().values())
     files = tuple(_file_stats(some) for some in holds if some)
+    maps, unmaps = ledger.maps, ledger.unmaps
     return ManagerStats(
         acquisitions=core.tables.acquisitions(),
         misses=ledger.misses,
-        maps=books.maps,
-        unmaps=books.unmaps,
+        maps=maps,
+        unmaps=unmaps,
         evictions=ledger.evictions,
         map_failures=ledger.failures,
         map_seconds=ledger.seconds,
-        mapped_bytes=books.total_bytes,
+        mapped_bytes=ledger.total_bytes,
         peak_mapped_bytes=ledger.peak_bytes,
-        handles=books.handles,
-        in_flight=books.in_flight,
+        handles=maps - unmaps,
+        in_flight=ledger.total_handles - (maps - unmaps),
         peak_handles=ledger.peak_handles,
         idle_regions=sum(file.idle_regions for file in files),
         pinned_regions=sum(file.pinned_regions for file in files),

@@ -95,13 +95,18 @@ class Tables:
 
     def publish(self, flight: Flight, hold: Hold, seconds: float) -> None:
         """Let everybody see the region that ``flight`` has mapped in so many seconds; its pin must be there already."""
-        self.index.setdefault(hold.identity, {})[hold.begin] = hold
+        windows = self.index.get(hold.identity)
+        if windows is None:
+            windows = self.index[hold.identity] = {}
+        windows[hold.begin] = hold
         self.holds[hold.serial] = hold
         self.patience = len(self.holds) + _QUEUE_SLACK
-        self.ledger.commit(hold.size, seconds)
+        self.ledger.commit(seconds)
         flight.reserved = -1
         flight.mapping = None
-        self.settle(flight)
+        del self.flights[flight.key]
+        self.ledger.failures += flight.failures
+        flight.finish()
 
     def bury(self, hold: Hold, *, evicted: bool) -> Flight | None:
         """Set the tombstone on a region and register the flight that unmaps it; None if it is in use after all.
@@ -113,8 +118,9 @@ class Tables:
         if hold.serial not in self.holds or key in self.flights:
             return None
         flight = Flight(key, hold, evicted=evicted)
+        flight.serial = hold.serial
         hold.pins.add(TOMBSTONE)
-        if hold.is_pinned():
+        if len(hold.pins) > 1 and hold.is_pinned():
             hold.pins.discard(TOMBSTONE)
             return None
         self.flights[key] = flight
@@ -124,6 +130,14 @@ class Tables:
         """Bury the idle region released longest ago, passing over the serials in ``refused``."""
         hold = self.idle.oldest(refused)
         return None if hold is None else self.bury(hold, evicted=True)
+
+    def someone_unmapping(self) -> Flight | None:
+        """A flight whose end gives back room, unless a view turns up."""
+        return next((flight for flight in self.flights.values() if flight.victim is not None), None)
+
+    def someone_mapping(self) -> Flight | None:
+        """A flight that has taken room, and gives it back if it fails."""
+        return next((flight for flight in self.flights.values() if flight.reserved >= 0), None)
 
     def retire(self, hold: Hold, verdict: str) -> mmap.mmap | None:
         """Give a region up, pinned or not: its cursors are invalid from now on. The map is the caller's to close."""
@@ -140,6 +154,8 @@ class Tables:
 
     def drain(self) -> None:
         """Settle the flights that are over, and queue the regions whose last pin died."""
+        if not (self.finished or self.released):
+            return
         while self.finished:
             self.settle(self.finished.popleft())
         # A loop without calls: it runs once for every move.
@@ -202,7 +218,8 @@ class Tables:
         self.ledger.evictions += flight.evicted
         # Dead pins that are not drained yet were acquisitions too; live ones are readers about to see the tombstone
         # and give way.
-        self.ledger.pins_ended += len(victim.pins) - 1 - victim.live_pins()
+        if len(victim.pins) > 1:
+            self.ledger.pins_ended += len(victim.pins) - 1 - victim.live_pins()
 
     def _unlink(self, hold: Hold) -> None:
         windows = self.index[hold.identity]

@@ -65,10 +65,10 @@ class StaticWindowMapManager:
         self.close()
 
     def __repr__(self) -> str:
-        books, ledger = self._core.ledger.books, self._core.ledger
+        ledger = self._core.ledger
         return (
-            f"<{type(self).__name__}{' closed' if self._core.closed else ''}: {books.total_handles} of "
-            f"{ledger.max_handles} handles, {books.total_bytes} of {ledger.max_memory} bytes>"
+            f"<{type(self).__name__}{' closed' if self._core.closed else ''}: {ledger.total_handles} of "
+            f"{ledger.max_handles} handles, {ledger.total_bytes} of {ledger.max_memory} bytes>"
         )
 
     def make_cursor(self, path_or_fd: PathOrFd) -> WindowCursor:
@@ -94,7 +94,7 @@ class StaticWindowMapManager:
     def num_file_handles(self) -> int:
         """Regions that are mapped or just being mapped. Before CPython 3.13 each costs one descriptor."""
         self._settle()
-        return self._core.ledger.books.total_handles
+        return self._core.ledger.total_handles
 
     def num_open_files(self) -> int:
         """Files with at least one region."""
@@ -103,7 +103,7 @@ class StaticWindowMapManager:
     def mapped_memory_size(self) -> int:
         """Bytes that are mapped or just being mapped."""
         self._settle()
-        return self._core.ledger.books.total_bytes
+        return self._core.ledger.total_bytes
 
     def window_size(self) -> int:
         """Bytes of one window, rounded up to the allocation granularity; 0 for whole files."""
@@ -147,7 +147,7 @@ class StaticWindowMapManager:
             with call.guard:
                 core.tables.drain()
                 _check_pinned(core, memory, handles)
-            core.make_room(call, *_shrinking(core, memory, handles))
+            core.make_room(call, _shrinking(core, memory, handles))
 
     def close(self) -> None:
         """Unmap everything idle now, and the rest as soon as its last cursor or view lets go. Idempotent.
@@ -258,22 +258,21 @@ def _check_pinned(core: Core, memory: int, handles: int) -> None:
         raise MemoryLimitError(memory, size, 0)
 
 
-def _shrinking(core: Core, memory: int, handles: int) -> tuple[Callable[[], bool], Callable[[], None]]:
+def _shrinking(core: Core, memory: int, handles: int) -> Callable[[bool], bool]:
     """How ``Core.make_room`` sets new limits: only once they are kept, so that they hold at every instant."""
-    ledger = core.ledger
 
-    def set_limits() -> None:
-        books = ledger.books
-        if books.total_handles > handles:
-            raise HandleLimitError(handles, books.handles)
-        if ledger.strict and books.total_bytes > memory:
-            raise MemoryLimitError(memory, books.mapped, 0)
+    def set_limits(last: bool) -> bool:  # noqa: FBT001 - see Core.make_room
+        ledger = core.ledger
+        if ledger.total_handles > handles:
+            if last:
+                raise HandleLimitError(handles, ledger.handles())
+            return False
+        if ledger.total_bytes > memory:
+            if last and ledger.strict:
+                raise MemoryLimitError(memory, ledger.total_bytes, 0)
+            if not last:
+                return False
         ledger.max_memory, ledger.max_handles = memory, handles
+        return True
 
-    def set_limits_if_kept() -> bool:
-        kept = ledger.within(memory, handles)
-        if kept:
-            set_limits()
-        return kept
-
-    return set_limits_if_kept, set_limits
+    return set_limits
