@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -56,7 +56,7 @@ def write_pattern(path: Path, size: int, seed: int = 0) -> bytes:
 
 
 @contextmanager
-def open_descriptor(path: Path) -> Iterator[int]:
+def open_descriptor(path: Path) -> Generator[int]:
     """A descriptor of ``path`` for reading."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -71,7 +71,7 @@ def mapped_ranges_of(path: Path) -> list[tuple[int, int]]:
     The kernel merges neighbours, so compare bytes rather than the number of ranges. Sizes are whole pages.
     """
     inode = os.stat(path).st_ino
-    ranges = []
+    ranges: list[tuple[int, int]] = []
     for line in Path("/proc/self/maps").read_text().splitlines():
         addresses, _, offset, _, number, *_ = line.split(maxsplit=5)
         if int(number) == inode:

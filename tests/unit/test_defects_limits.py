@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 
 import pytest
+
+from smmap_typed import HandleLimitError, SlidingWindowMapManager, StaticWindowMapManager
 from support import (
     DESCRIPTORS_PER_REGION,
     GRANULE,
@@ -18,8 +20,6 @@ from support import (
     opcodes_of,
     write_pattern,
 )
-
-from smmap_typed import HandleLimitError, SlidingWindowMapManager, StaticWindowMapManager
 
 MIB = 1024 * 1024
 
@@ -183,10 +183,10 @@ def test_a_call_that_cannot_map_evicts_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_without_permission_evicts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Defect 22: a file that exists and may not be opened is the system's error too. (Root may open everything.)"""
+    """Defect 22: a file that exists and may not be opened is the system's error too; faked, since root may open all."""
     paths = make_files(tmp_path, "ABC")
 
-    def refuse(path: str, flags: int) -> int:
+    def refuse(path: str, _: int) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     with SlidingWindowMapManager(GRANULE, 2 * GRANULE, 2) as manager:
