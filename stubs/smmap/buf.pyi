@@ -1,0 +1,36 @@
+# The buffer over a cursor.
+
+import sys
+from types import TracebackType
+from typing import Self, overload
+
+from .mman import WindowCursor
+
+__all__ = ["SlidingWindowMapBuffer"]
+
+class SlidingWindowMapBuffer:
+    __slots__ = ("_c", "_size")
+    def __init__(
+        self, cursor: WindowCursor | None = None, offset: int = 0, size: int = sys.maxsize, flags: int = 0
+    ) -> None: ...
+    def __del__(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, i: int) -> int: ...
+    # A step is ignored at run time, so it is refused here. Which of the two types comes back depends on where the
+    # windows lie.
+    @overload
+    def __getitem__(self, i: slice[int | None, int | None, None]) -> bytes | memoryview: ...
+    def __getslice__(self, i: int, j: int) -> bytes | memoryview: ...
+    def begin_access(
+        self, cursor: WindowCursor | None = None, offset: int = 0, size: int = sys.maxsize, flags: int = 0
+    ) -> bool: ...
+    def end_access(self) -> None: ...
+    def cursor(self) -> WindowCursor | None: ...
