@@ -74,7 +74,7 @@ class Core:
             view = self.pin(hold)
             if view is not None:
                 return view, hold
-        return self._map_or_join(source, identity, start, flags)
+        return self.map_or_join(source, identity, start, flags)
 
     def pin(self, hold: Hold) -> memoryview | None:
         """A memoryview that pins the region, or None if somebody is unmapping it. Lock-free."""
@@ -86,10 +86,9 @@ class Core:
 
     # Mapping.
 
-    def _map_or_join(
-        self, source: Source, identity: Identity, start: int, flags: int
-    ) -> tuple[memoryview, Hold]:
+    def map_or_join(self, source: Source, identity: Identity, start: int, flags: int) -> tuple[memoryview, Hold]:
         """Pin the window at ``start``, mapping it or waiting for the thread that does."""
+        tables = self.tables
         nbytes = self.grid.size(start, identity.size)
         waited = False
         with Call(self) as call:
@@ -97,19 +96,20 @@ class Core:
                 mine = Flight((identity, start))
                 try:
                     with call.guard:
-                        self.tables.drain()
-                        self.check_open()
-                        hold = self.tables.find(identity, start)
-                        if hold is not None:
-                            view = hold.pin(self.note_release)
-                            if view is not None:
-                                self.ledger.misses += waited
-                                return view, hold
-                        other = self.tables.take_off(mine, nbytes)
+                        tables.drain()
+                        if self.closed:
+                            raise self._closed_error()
+                        hold = tables.find(identity, start)
+                        view = None if hold is None else hold.pin(self.note_release)
+                        if hold is not None and view is not None:
+                            self.ledger.misses += waited
+                            return view, hold
+                        other = tables.take_off(mine, nbytes)
                     if other is mine:
                         return self._map(call, mine, source, nbytes, flags)
                 finally:
-                    self._land(mine)
+                    if not mine.done:
+                        self._land(mine)
                 call.wait(other)
                 waited = True
 
@@ -126,7 +126,7 @@ class Core:
             descriptor = reader.open(source, identity, flags)
         try:
             if flight.reserved < 0:
-                self._reserve_by_evicting(call, flight, nbytes)
+                self.make_room(call, lambda last: self.tables.reserve(flight, nbytes, last))
             began = time.perf_counter()
             try:
                 flight.mapping = mapping = reader.load(descriptor, start, nbytes, source.target)
@@ -139,13 +139,11 @@ class Core:
         hold = Hold(flight.serial, identity, source, start, nbytes, mapping, copied=reader.copies)
         view = hold.pin(self.note_release)
         with call.guard:
-            self.tables.drain()
             if view is None or self.closed:
                 # Let go of the memoryview, or the abandoned map could not be closed.
                 view = None
                 raise self._closed_error()
-            self.tables.publish(flight, hold, seconds)
-            if self.ledger.over_memory():
+            if self.tables.publish(flight, hold, seconds):
                 self.overdrawn = True
         return view, hold
 
@@ -167,25 +165,13 @@ class Core:
             raise error
         self._evict_extra(call, nbytes)
 
-    def _reserve_by_evicting(self, call: Call, flight: Flight, nbytes: int) -> None:
-        """Reserve for ``flight``, unmapping just enough, least recently used first."""
-
-        def reserve(last: bool) -> bool:  # noqa: FBT001 - see make_room
-            fits = last or self.ledger.fits(nbytes)
-            if fits:
-                self.tables.reserve(flight, nbytes)
-            return fits
-
-        self.make_room(call, reserve)
-
     def _land(self, flight: Flight) -> None:
-        """The end of a flight that mapped, or was to map: if it failed, everything it took is given back."""
-        if self.tables.flights.get(flight.key) is not flight:
-            return
-        if flight.mapping is not None:
-            _close_unless_viewed(flight.mapping)
-        # Settled on the way out, or by whoever enters the lock before.
-        self.tables.finished.append(flight)
+        """The end of a flight that was to map and did not: everything it took is given back."""
+        if self.tables.flights.get(flight.key) is flight:
+            if flight.mapping is not None:
+                _close_unless_viewed(flight.mapping)
+            # Settled on the way out, or by whoever enters the lock before.
+            self.tables.finished.append(flight)
 
     # Unmapping.
 
@@ -240,9 +226,13 @@ class Core:
         Settled by whoever enters the lock next, the caller at the latest on its way out.
         """
         try:
-            return flight.mapping is not None and _close_unless_viewed(flight.mapping)
+            if flight.mapping is not None:
+                flight.mapping.close()
+        except BufferError:
+            return False
         finally:
             self.tables.finished.append(flight)
+        return True
 
     def tidy(self, *, blocking: bool) -> None:
         """Drain the queues, unless the lock is taken and ``blocking`` is false."""

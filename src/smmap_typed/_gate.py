@@ -50,28 +50,27 @@ class Flight:
     Others who need the window, or the room that it takes, wait for its end.
     """
 
-    __slots__ = ("_event", "done", "evicted", "failures", "key", "mapping", "owner", "reserved", "serial", "victim")
+    victim: Hold | None = None
+    """The region that is being unmapped, or None if one is being mapped."""
+    evicted = False
+    """Whether it unmaps to make room."""
+    mapping: mmap.mmap | None = None
+    """The map that is being closed, or the new one until it is published."""
+    serial = 0
+    """The serial of the region that it is about."""
+    reserved = -1
+    """Bytes reserved in the ledger for the map to come, -1 if none are. Written under the lock."""
+    failures = 0
+    """System calls that failed on it."""
+    done = False
+    """Written once, under the lock."""
+    _event: threading.Event | None = None
 
-    def __init__(self, key: FlightKey, victim: Hold | None = None, *, evicted: bool = False) -> None:
+    def __init__(self, key: FlightKey) -> None:
         self.key: Final = key
         """The window: at most one flight is registered for each."""
         self.owner: Final = threading.get_ident()
         """Whose flight it is, for the child of a fork."""
-        self.victim: Final = victim
-        """The region that is being unmapped, or None if one is being mapped."""
-        self.evicted: Final = evicted
-        """Whether it unmaps to make room."""
-        self.failures = 0
-        """System calls that failed on it."""
-        self.mapping: mmap.mmap | None = victim.mapping if victim is not None else None
-        """The map that is being closed, or the new one until it is published."""
-        self.serial = 0
-        """The serial of the region that it is about."""
-        self.reserved = -1
-        """Bytes reserved in the ledger for the map to come, -1 if none are. Written under the lock."""
-        self.done = False
-        """Written once, under the lock."""
-        self._event: threading.Event | None = None
 
     def join(self) -> threading.Event:
         """What a waiter waits for. Under the lock: most flights never need one."""

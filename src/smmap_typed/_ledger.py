@@ -93,11 +93,12 @@ class Ledger:
         self.total_handles -= 1
         self.total_bytes -= nbytes
 
-    def commit(self, seconds: float) -> None:
-        """Turn a reservation into a map that took ``seconds``, a miss."""
+    def commit(self, seconds: float, failures: int) -> None:
+        """Turn a reservation into a map that took ``seconds``, after ``failures``: a miss."""
         self.maps += 1
         self.misses += 1
         self.seconds += seconds
+        self.failures += failures
 
     def unmap(self, nbytes: int) -> None:
         """A region of ``nbytes`` is unmapped."""

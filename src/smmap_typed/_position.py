@@ -20,7 +20,7 @@ from smmap_typed._platform import WRITING_FLAGS
 from smmap_typed._reader import MmapReader
 from smmap_typed._region import Hold, Region
 from smmap_typed._window import Grid
-from smmap_typed.exceptions import CursorInvalidError, FileChangedError, HandleLimitError, MemoryLimitError
+from smmap_typed.exceptions import CursorInvalidError, FileChangedError, HandleLimitError, ManagerClosedError, MemoryLimitError
 
 __all__ = ["NOWHERE", "UNASSOCIATED", "Place", "Position", "check_flags", "check_range"]
 
@@ -92,36 +92,33 @@ class Position:
         window that is mapped takes no lock.
         """
         stop = offset + size
-        if self._seen and size > 0 and offset >= 0 and stop <= self._seen[0].size:
-            core = self.core
-            windows = core.tables.index.get(self._seen[0])
-            hold = None if windows is None else windows.get(core.grid.start(offset, stop))
-            view = None if hold is None else hold.pin(core.note_release)
-            if hold is not None and view is not None:
-                end = hold.begin + hold.size
-                self.place = (view, hold, offset, stop if stop <= end else end)
-                if len(core.tables.released) > core.tables.patience:
-                    core.tidy(blocking=False)
-                return
-        self._move_slowly(offset, size, flags)
-
-    def _move_slowly(self, offset: int, size: int, flags: int) -> None:
-        """As ``move``, for whatever is not a request inside a mapped window."""
-        check_range(offset, size)
-        check_flags(flags)
-        core = self.core
-        if core.closed:
-            self.place = NOWHERE
-            core.check_open()
-        if self._seen:
-            place = self._find(self._seen[0], offset, size, flags)
-        else:
-            place = self._on_file(lambda identity: self._find(identity, offset, size, flags))
-        self.place = place
+        if not (self._seen and size > 0 and offset >= 0 and stop <= self._seen[0].size):
+            self._move_elsewhere(offset, size, flags)
+            return
+        core, identity = self.core, self._seen[0]
+        start = core.grid.start(offset, stop)
+        windows = core.tables.index.get(identity)
+        hold = None if windows is None else windows.get(start)
+        view = None if hold is None else hold.pin(core.note_release)
+        if hold is None or view is None:
+            view, hold = self._map(identity, start, flags)
+        end = hold.begin + hold.size
+        self.place = (view, hold, offset, stop if stop <= end else end)
+        if len(core.tables.released) > core.tables.patience:
+            core.tidy(blocking=False)
         if core.overdrawn:
             # The window that was left just now may be what is too much.
-            del place
+            del view
             core.trim()
+
+    def _move_elsewhere(self, offset: int, size: int, flags: int) -> None:
+        """As ``move``, for what is no plain request inside a known file: the first use, size 0, the end, bad input."""
+        check_range(offset, size)
+        if self.core.closed:
+            self.place = NOWHERE
+            self.core.check_open()
+        self.place = self._on_file(lambda identity: self._find(identity, offset, size, flags))
+        self._trim()
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes at ``offset``, copied window by window, one pinned at a time; the cursor stays."""
@@ -228,22 +225,36 @@ class Position:
     def _find(self, identity: Identity, offset: int, size: int, flags: int) -> Place:
         if offset >= identity.size:
             return NOWHERE
-        core = self.core
-        stop = core.grid.wanted_end(offset, size, identity.size)
+        grid = self.core.grid
+        stop = grid.wanted_end(offset, size, identity.size)
         view, hold, _, _ = self.place
         if not hold.begin <= offset < stop <= hold.limit:
             del view
-            try:
-                view, hold = core.obtain(self.source, identity, offset, stop, flags)
-            except (HandleLimitError, MemoryLimitError):
-                # The new window is pinned before the old one is released, except here: it may be the very one that is
-                # too much.
-                if self.place is NOWHERE:
-                    raise
-                self.place = NOWHERE
-                view, hold = core.obtain(self.source, identity, offset, stop, flags)
+            start = grid.start(offset, stop)
+            mapped = self.core.tables.find(identity, start)
+            pinned = None if mapped is None else self.core.pin(mapped)
+            if mapped is not None and pinned is not None:
+                view, hold = pinned, mapped
+            else:
+                view, hold = self._map(identity, start, flags)
         end = hold.begin + hold.size
         return view, hold, offset, min(offset + size, end) if size else end
+
+    def _map(self, identity: Identity, start: int, flags: int) -> tuple[memoryview, Hold]:
+        if flags:
+            check_flags(flags)
+        try:
+            return self.core.map_or_join(self.source, identity, start, flags)
+        except (HandleLimitError, MemoryLimitError):
+            # The new window is pinned before the old one is released, except here: it may be the very one that is
+            # too much.
+            if self.place is NOWHERE:
+                raise
+        except ManagerClosedError:
+            self.place = NOWHERE
+            raise
+        self.place = NOWHERE
+        return self.core.map_or_join(self.source, identity, start, flags)
 
     def _invalid(self, hold: Hold) -> CursorInvalidError:
         if hold.verdict:

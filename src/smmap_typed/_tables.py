@@ -84,29 +84,35 @@ class Tables:
         if other is flight:
             flight.serial = self.next_serial
             self.next_serial += 1
-            if self.ledger.fits(nbytes):
-                self.reserve(flight, nbytes)
+            self.reserve(flight, nbytes, False)
         return other
 
-    def reserve(self, flight: Flight, nbytes: int) -> None:
-        """Take room for the region to come, within the limits or past a soft one; a limit error past a hard one."""
+    def reserve(self, flight: Flight, nbytes: int, last: bool) -> bool:  # noqa: FBT001 - see Core.make_room
+        """Take room for the region to come, if there is; at ``last`` past a soft limit, or a limit error."""
+        if not (last or self.ledger.fits(nbytes)):
+            return False
         self.ledger.reserve(nbytes)
         flight.reserved = nbytes
+        return True
 
-    def publish(self, flight: Flight, hold: Hold, seconds: float) -> None:
-        """Let everybody see the region that ``flight`` has mapped in so many seconds; its pin must be there already."""
+    def publish(self, flight: Flight, hold: Hold, seconds: float) -> bool:
+        """Let everybody see the region that ``flight`` has mapped in so many seconds; its pin must be there already.
+
+        Returns whether the soft memory limit is exceeded.
+        """
         windows = self.index.get(hold.identity)
         if windows is None:
             windows = self.index[hold.identity] = {}
         windows[hold.begin] = hold
         self.holds[hold.serial] = hold
         self.patience = len(self.holds) + _QUEUE_SLACK
-        self.ledger.commit(seconds)
+        ledger = self.ledger
+        ledger.commit(seconds, flight.failures)
         flight.reserved = -1
         flight.mapping = None
         del self.flights[flight.key]
-        self.ledger.failures += flight.failures
         flight.finish()
+        return ledger.total_bytes > ledger.max_memory
 
     def bury(self, hold: Hold, *, evicted: bool) -> Flight | None:
         """Set the tombstone on a region and register the flight that unmaps it; None if it is in use after all.
@@ -117,8 +123,8 @@ class Tables:
         key = (hold.identity, hold.begin)
         if hold.serial not in self.holds or key in self.flights:
             return None
-        flight = Flight(key, hold, evicted=evicted)
-        flight.serial = hold.serial
+        flight = Flight(key)
+        flight.victim, flight.mapping, flight.serial, flight.evicted = hold, hold.mapping, hold.serial, evicted
         hold.pins.add(TOMBSTONE)
         if len(hold.pins) > 1 and hold.is_pinned():
             hold.pins.discard(TOMBSTONE)
@@ -154,42 +160,62 @@ class Tables:
 
     def drain(self) -> None:
         """Settle the flights that are over, and queue the regions whose last pin died."""
-        if not (self.finished or self.released):
-            return
         while self.finished:
             self.settle(self.finished.popleft())
-        # A loop without calls: it runs once for every move.
-        released, holds, retired, touch = self.released, self.holds, self._retired, self.idle.touch
-        ended = 0
-        for _ in range(len(released)):
+        if self.released:
+            self._drain_releases()
+
+    def _drain_releases(self) -> None:
+        # A loop with few calls: it runs once for every move.
+        released, holds, touch = self.released, self.holds, self.idle.touch
+        count = len(released)
+        for _ in range(count):
             pin = released.popleft()
             # A pin without a serial was interrupted before it pinned anything.
             serial = getattr(pin, "serial", 0)
             hold = holds.get(serial)
-            if hold is None:
-                hold = retired.get(serial)
-                if hold is None:
-                    continue
-            pins = hold.pins
-            pins.discard(pin)
-            ended += 1
-            if not pins:
-                touch(hold)
-            elif len(pins) == 1 and TOMBSTONE in pins:
-                retired.pop(serial, None)
-        self.ledger.pins_ended += ended
+            if hold is not None:
+                hold.pins.discard(pin)
+                if not hold.pins:
+                    touch(hold)
+            elif not self._drain_retired(serial, pin):
+                count -= 1
+        self.ledger.pins_ended += count
+
+    def _drain_retired(self, serial: int, pin: Pin) -> bool:
+        """The same for a region that was given up while it was pinned; False if the pin was none."""
+        hold = self._retired.get(serial)
+        if hold is None:
+            return False
+        hold.pins.discard(pin)
+        if len(hold.pins) == 1:
+            del self._retired[serial]
+        return True
 
     def settle(self, flight: Flight) -> None:
         """Make the books right at the end of ``flight``, whatever came of it, and let its waiters go. Once only."""
-        if self.flights.get(flight.key) is not flight:
+        flights, ledger, victim = self.flights, self.ledger, flight.victim
+        if flights.get(flight.key) is not flight:
             return
-        del self.flights[flight.key]
-        self.ledger.failures += flight.failures
-        if flight.reserved >= 0:
-            self.ledger.cancel(flight.reserved)
-            flight.reserved = -1
-        if flight.victim is not None and flight.victim.serial in self.holds:
-            self._settle_victim(flight, flight.victim)
+        del flights[flight.key]
+        if victim is None:
+            ledger.failures += flight.failures
+            if flight.reserved >= 0:
+                ledger.cancel(flight.reserved)
+                flight.reserved = -1
+        elif victim.serial in self.holds:
+            pins = victim.pins
+            # The map itself tells what came of the call, so that it does not matter where an exception struck.
+            if flight.mapping is not None and flight.mapping.closed:
+                self._unlink(victim)
+                ledger.unmap(victim.size)
+                ledger.evictions += flight.evicted
+                # Dead pins that are not drained yet were acquisitions too; live ones are readers about to see the
+                # tombstone and give way.
+                if len(pins) > 1:
+                    ledger.pins_ended += len(pins) - 1 - victim.live_pins()
+            else:
+                pins.discard(TOMBSTONE)
         flight.finish()
 
     def settle_orphans(self) -> None:
@@ -207,19 +233,6 @@ class Tables:
         """Pins taken that are not counted as ended yet. O(regions)."""
         holds = [*self.holds.values(), *self._retired.values()]
         return sum(len(hold.pins) - (TOMBSTONE in hold.pins) for hold in holds)
-
-    def _settle_victim(self, flight: Flight, victim: Hold) -> None:
-        # The map itself tells what came of the call, so that it does not matter where an exception struck.
-        if flight.mapping is None or not flight.mapping.closed:
-            victim.pins.discard(TOMBSTONE)
-            return
-        self._unlink(victim)
-        self.ledger.unmap(victim.size)
-        self.ledger.evictions += flight.evicted
-        # Dead pins that are not drained yet were acquisitions too; live ones are readers about to see the tombstone
-        # and give way.
-        if len(victim.pins) > 1:
-            self.ledger.pins_ended += len(victim.pins) - 1 - victim.live_pins()
 
     def _unlink(self, hold: Hold) -> None:
         windows = self.index[hold.identity]

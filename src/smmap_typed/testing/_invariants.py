@@ -1,0 +1,246 @@
+"""The invariants: what is true of every manager at every instant, as a function that looks.
+
+``check_invariants`` is the executable specification. It holds the manager's lock while it looks, so that it may be
+called from any thread while others work: each rule below is true at every such instant, and what is true only when
+nothing else runs is left to the tests that know when that is. What concerns two instants (which region an eviction
+takes, that a failed call changes nothing) is for the reference model in ``tests/stateful``; here is what it leaves.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias, final
+
+from smmap_typed._core import Core
+from smmap_typed._gate import Call, Flight
+from smmap_typed._platform import ALLOCATIONGRANULARITY
+from smmap_typed._region import TOMBSTONE, Hold, Pin
+from smmap_typed._stats import ManagerStats
+from smmap_typed.manager import StaticWindowMapManager
+
+__all__ = ["InvariantError", "check_invariants"]
+
+
+@final
+class InvariantError(AssertionError):
+    """An invariant is broken: a defect of the library, not of its caller.
+
+    ``identifier`` is its name in the design notes, such as ``"I1"``.
+    """
+
+    def __init__(self, identifier: str, problem: str, state: str) -> None:
+        super().__init__(f"{identifier} {problem}\n{state}")
+        self.identifier = identifier
+
+
+def check_invariants(manager: StaticWindowMapManager) -> None:
+    """Assert every invariant that can be seen at one instant.
+
+    O(regions + pins). May be called from any thread while others use the manager. Releases that are waiting are
+    drained first, as at the beginning of every call that maps.
+
+    :raises InvariantError: naming the first invariant that is broken, with a dump of the state.
+    :raises ReentrantCallError: from a handler that interrupted the library while it held its lock.
+    """
+    core: Core = manager._core  # pyright: ignore[reportPrivateUsage]  # the specification looks inside
+    with Call(core) as call:
+        with call.guard:
+            core.tables.drain()
+            for identifier, rule in _RULES.items():
+                _judge(core, identifier, rule(core))
+            if not call.nested:
+                _judge(core, "I11", _nothing_is_left_of_this_threads_calls(core))
+        statistics = manager.stats()
+        if not call.nested:
+            # A nested look does not wait for the lock, so its figures may be of several instants.
+            with call.guard:
+                _judge(core, "I12", _statistics_agree(statistics))
+
+
+def _judge(core: Core, identifier: str, problems: Iterator[str]) -> None:
+    for problem in problems:
+        raise InvariantError(identifier, problem, dump(core))
+
+
+def _ledger_equals_tables(core: Core) -> Iterator[str]:
+    """I1: the books are the sum and the number of the regions that are mapped, given up under a view, or reserved."""
+    books, tables = core.ledger.books, core.tables
+    sizes = [hold.size for hold in tables.holds.values()] + [orphan.size for orphan in tables.orphans]
+    reserved = [flight.reserved for flight in tables.flights.values() if flight.reserved >= 0]
+    if (books.handles, books.mapped) != (len(sizes), sum(sizes)):
+        yield f"{len(sizes)} regions of {sum(sizes)} bytes are mapped, the books say {books.handles} of {books.mapped}"
+    if (books.in_flight, books.reserved) != (len(reserved), sum(reserved)):
+        yield (
+            f"{len(reserved)} calls have reserved {sum(reserved)} bytes, "
+            f"the books say {books.in_flight} and {books.reserved}"
+        )
+
+
+def _handles_within_limit(core: Core) -> Iterator[str]:
+    """I2: the handle limit is hard, at every instant."""
+    ledger = core.ledger
+    if ledger.books.total_handles > ledger.max_handles:
+        yield f"{ledger.books.total_handles} handles are in use and max_open_handles is {ledger.max_handles}"
+
+
+def _strict_memory_within_limit(core: Core) -> Iterator[str]:
+    """I3: under ``strict_memory`` the memory limit is hard; when it is soft, one instant cannot tell."""
+    ledger = core.ledger
+    if ledger.strict and ledger.over_memory():
+        yield f"{ledger.books.total_bytes} bytes are in use and max_memory_size is {ledger.max_memory}, strictly"
+
+
+def _windows_are_in_place(core: Core) -> Iterator[str]:
+    """I4: windows start aligned, are no larger than they may be, lie inside the file, and have one region each."""
+    grid = core.grid
+    for hold in core.tables.holds.values():
+        if hold.begin % ALLOCATIONGRANULARITY or hold.begin % grid.half:
+            yield f"the window at {hold.begin} does not start at a multiple of {grid.half}"
+        if not 0 < hold.size <= grid.span:
+            yield f"the window at {hold.begin} has {hold.size} bytes of at most {grid.span}"
+        if hold.begin + hold.size > hold.identity.size:
+            yield f"the window at {hold.begin} ends outside its file of {hold.identity.size} bytes"
+        if (hold.begin + hold.size) % ALLOCATIONGRANULARITY and hold.begin + hold.size != hold.identity.size:
+            yield f"the window at {hold.begin} ends neither aligned nor with its file"
+
+
+def _index_equals_holds(core: Core) -> Iterator[str]:
+    """I4: what is found by file and window is what is known by serial, each once, and no file stays empty."""
+    tables = core.tables
+    if not all(tables.index.values()):
+        yield "a file without regions is still indexed"
+    indexed = {
+        hold.serial: (identity, start) for identity, some in tables.index.items() for start, hold in some.items()
+    }
+    held = {serial: (hold.identity, hold.begin) for serial, hold in tables.holds.items()}
+    if indexed != held:
+        yield f"the index and the holds differ in {sorted(indexed.items() ^ held.items())}"
+
+
+def _pinned_regions_are_mapped(core: Core) -> Iterator[str]:
+    """I5: a region that is in the tables has an open map, unless its unmapping is just under way."""
+    for hold in core.tables.holds.values():
+        if (hold.identity, hold.begin) not in core.tables.flights and not hold.is_mapped():
+            yield f"the region at {hold.begin} is in the tables and its map is closed"
+
+
+def _pins_are_alive_or_waiting(core: Core) -> Iterator[str]:
+    """I6: every pin belongs to a cursor, or died and waits to be drained; so ``client_count`` loses none."""
+    for hold in core.tables.holds.values():
+        for pin in hold.pins.copy():
+            if pin is TOMBSTONE:
+                continue
+            if not isinstance(pin, Pin):
+                yield f"the region at {hold.begin} is pinned by {pin!r}"
+            # In this order: whoever dies in between is in the queue when it is looked at.
+            elif pin() is None and not any(pin is released for released in core.tables.released.copy()):
+                yield f"a pin of the region at {hold.begin} died and its release was lost"
+
+
+def _unpinned_regions_are_idle(core: Core) -> Iterator[str]:
+    """I7: every region without pins is in the idle queue, and nothing else that is not mapped."""
+    idle = {hold.serial for hold in core.tables.idle.snapshot()}
+    for hold in core.tables.holds.values():
+        if not hold.pins and hold.serial not in idle:
+            yield f"the region at {hold.begin} has no pins and is not in the idle queue: nothing can evict it"
+    if not idle <= core.tables.holds.keys():
+        yield f"the idle queue holds {sorted(idle - core.tables.holds.keys())}, which are not mapped"
+
+
+def _flights_are_single(core: Core) -> Iterator[str]:
+    """I8: a window is mapped, or being mapped, or being unmapped; and a tombstone stands only while it is."""
+    tables = core.tables
+    for key, flight in tables.flights.items():
+        hold = tables.find(*key)
+        if flight.key != key or flight.done:
+            yield f"the flight for the window at {key[1]} is over, or is another's"
+        if hold is not flight.victim and (flight.victim is None or flight.victim.serial in tables.holds):
+            yield f"the window at {key[1]} is mapped, and being mapped once more"
+    for hold in tables.holds.values():
+        if TOMBSTONE in hold.pins and (hold.identity, hold.begin) not in tables.flights:
+            yield f"the region at {hold.begin} has a tombstone, and nobody is unmapping it"
+
+
+def _closed_means_empty(core: Core) -> Iterator[str]:
+    """I9: a closed manager keeps nothing but the maps that cursors and views have not let go of yet."""
+    tables = core.tables
+    if core.closed and not any(flight.victim for flight in tables.flights.values()):
+        if tables.holds or tables.index or len(tables.idle):
+            yield f"the manager is closed and {len(tables.holds)} regions are in the tables"
+    for orphan in tables.orphans:
+        if orphan.size <= 0:
+            yield f"a map of {orphan.size} bytes was given up"
+
+
+def _nothing_is_left_of_this_threads_calls(core: Core) -> Iterator[str]:
+    """I11: no reservation and no flight outlives its call, however that ended."""
+    me = threading.get_ident()
+    for key, flight in core.tables.flights.items():
+        if flight.owner == me:
+            yield f"this thread is outside and its flight for the window at {key[1]} is still registered"
+
+
+def _statistics_agree(stats: ManagerStats) -> Iterator[str]:
+    """I12: the figures of one instant agree with each other."""
+    if stats.maps - stats.unmaps != stats.handles:
+        yield f"maps {stats.maps} - unmaps {stats.unmaps} are not handles {stats.handles}"
+    if stats.hits < 0 or stats.hits + stats.misses != stats.acquisitions:
+        yield f"hits {stats.hits} + misses {stats.misses} are not acquisitions {stats.acquisitions}"
+    gauges = stats.idle_regions + stats.pinned_regions + stats.view_pinned_regions
+    if gauges != stats.handles:
+        yield f"idle, pinned and view-pinned regions are {gauges}, handles are {stats.handles}"
+    if stats.evictions > stats.unmaps:
+        yield f"{stats.evictions} evictions are more than {stats.unmaps} unmaps"
+    if stats.peak_handles < stats.handles + stats.in_flight or stats.peak_mapped_bytes < stats.mapped_bytes:
+        yield f"the peaks {stats.peak_handles} and {stats.peak_mapped_bytes} are below the present"
+    for file in stats.files:
+        if file.idle_regions + file.pinned_regions + file.view_pinned_regions != file.handles:
+            yield f"the regions of {file.target!r} do not add up to {file.handles}"
+
+
+Rule: TypeAlias = Callable[[Core], Iterator[str]]
+
+
+def _both(*rules: Rule) -> Rule:
+    return lambda core: (problem for rule in rules for problem in rule(core))
+
+
+_RULES: Final[dict[str, Rule]] = {
+    "I1": _ledger_equals_tables,
+    "I2": _handles_within_limit,
+    "I3": _strict_memory_within_limit,
+    "I4": _both(_windows_are_in_place, _index_equals_holds),
+    "I5": _pinned_regions_are_mapped,
+    "I6": _pins_are_alive_or_waiting,
+    "I7": _unpinned_regions_are_idle,
+    "I8": _flights_are_single,
+    "I9": _closed_means_empty,
+}
+
+
+def dump(core: Core) -> str:
+    """The state of a core for people to read. Under its lock."""
+    tables, ledger = core.tables, core.ledger
+    return "\n".join((
+        f"  closed={core.closed} overdrawn={core.overdrawn} collect_wanted={core.collect_wanted}",
+        f"  limits: {ledger.max_handles} handles, {ledger.max_memory} bytes{', strictly' if ledger.strict else ''}",
+        f"  {ledger.books}",
+        f"  misses={ledger.misses} evictions={ledger.evictions} pins_ended={ledger.pins_ended}",
+        f"  idle, oldest first: {[hold.serial for hold in tables.idle.snapshot()]}",
+        f"  waiting: {len(tables.released)} releases, {len(tables.finished)} flights; {len(tables.orphans)} orphans",
+        *(f"  region {_line(hold)}" for hold in tables.holds.values()),
+        *(f"  flight {_flight_line(flight)}" for flight in tables.flights.values()),
+    ))
+
+
+def _line(hold: Hold) -> str:
+    tomb = ", tombstone" if TOMBSTONE in hold.pins else ""
+    views = ", views" if hold.has_views() else ""
+    return (
+        f"{hold.serial}: {hold.size} bytes at {hold.begin} of {hold.source.target!r} {tuple(hold.identity)}, "
+        f"{hold.live_pins()} pins of {len(hold.pins)}{tomb}{views}{'' if hold.is_mapped() else ', closed'}"
+    )
+
+
+def _flight_line(flight: Flight) -> str:
+    what = "unmaps" if flight.victim is not None else f"maps, {flight.reserved} bytes reserved"
+    return f"at {flight.key[1]} of {tuple(flight.key[0])} {what}, by thread {flight.owner}"
