@@ -5,9 +5,9 @@ import operator
 import sys
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import SupportsIndex, final, overload
+from typing import Self, SupportsIndex, final, overload
 
-from typing_extensions import Buffer, Self, override
+from typing_extensions import Buffer, override
 
 from smmap_typed._cursor import WindowCursor
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, check_range
@@ -24,9 +24,9 @@ _PIECE: int = 256 * 1024
 class SlidingWindowMapBuffer(Sequence[int]):
     """``size`` bytes of a file from ``offset`` as a ``Sequence[int]``; index 0 is the byte at ``offset``.
 
-    Indexing, slicing (with steps), iteration, ``in``, ``index``, ``count``, ``find`` and ``bytes(buffer)`` do what they do
-    on the ``bytes`` object with the same content; a slice is always ``bytes``. The buffer moves a cursor of its own, a
-    copy of the one that it is given, so that two buffers on one cursor do not disturb each other.
+    Indexing, slicing (with steps), iteration, ``in``, ``index``, ``count``, ``find`` and ``bytes(buffer)`` do what
+    they do on the ``bytes`` object with the same content; a slice is always ``bytes``. The buffer moves a cursor of its
+    own, a copy of the one that it is given, so that two buffers on one cursor do not disturb each other.
 
     :param cursor: a cursor on the file, or None to bind the buffer later with ``begin_access``.
     :param offset: bytes from the start of the file.
@@ -59,6 +59,7 @@ class SlidingWindowMapBuffer(Sequence[int]):
     ) -> None:
         self.end_access()
 
+    @override
     def __repr__(self) -> str:
         position, begin, length, _ = self._access
         if position is UNASSOCIATED:
@@ -104,7 +105,9 @@ class SlidingWindowMapBuffer(Sequence[int]):
     def __getitem__(self, index: SupportsIndex) -> int: ...
 
     @overload
-    def __getitem__(self, index: "slice[SupportsIndex | None, SupportsIndex | None, SupportsIndex | None]") -> bytes: ...
+    def __getitem__(
+        self, index: "slice[SupportsIndex | None, SupportsIndex | None, SupportsIndex | None]"
+    ) -> bytes: ...
 
     @override
     def __getitem__(
@@ -179,7 +182,7 @@ class SlidingWindowMapBuffer(Sequence[int]):
         return -1
 
     @override
-    def index(  # type: ignore[override]  # bytes.index also searches for bytes, and positionally only
+    def index(
         self, sub: Buffer | SupportsIndex, start: SupportsIndex | None = None, end: SupportsIndex | None = None, /
     ) -> int:
         """As ``find``, but ValueError if ``sub`` is not there."""
@@ -303,7 +306,7 @@ def _needle(sub: Buffer | SupportsIndex) -> bytes:
     """What to search for, as ``bytes`` methods take it: bytes-like, or one byte as a number."""
     if isinstance(sub, SupportsIndex):
         number = operator.index(sub)
-        if not 0 <= number <= 255:
+        if not 0 <= number < 256:  # noqa: PLR2004 - a byte
             raise ValueError(f"byte must be in range(0, 256), got {number}")
         return bytes((number,))
     return bytes(sub)

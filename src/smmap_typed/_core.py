@@ -42,7 +42,18 @@ _SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 class Core:
     """What one manager's cursors share. Every method is safe in any thread, and nested."""
 
-    __slots__ = ("__weakref__", "note_release", "closed", "collect_wanted", "grid", "ledger", "lock", "overdrawn", "reader", "tables")
+    __slots__ = (
+        "__weakref__",
+        "closed",
+        "collect_wanted",
+        "grid",
+        "ledger",
+        "lock",
+        "note_release",
+        "overdrawn",
+        "reader",
+        "tables",
+    )
 
     def __init__(self, reader: Reader, grid: Grid, ledger: Ledger) -> None:
         self.reader: Final = reader
@@ -61,9 +72,7 @@ class Core:
 
     # Pinning: no lock.
 
-    def obtain(
-        self, source: Source, identity: Identity, offset: int, stop: int, flags: int
-    ) -> tuple[memoryview, Hold]:
+    def obtain(self, source: Source, identity: Identity, offset: int, stop: int, flags: int) -> tuple[memoryview, Hold]:
         """A memoryview of the window that serves a request, which is its pin: the pin lasts as long as that object.
 
         Needs ``0 <= offset < stop <= identity.size``. Takes no lock if the window is mapped.
@@ -113,9 +122,7 @@ class Core:
                 call.wait(other)
                 waited = True
 
-    def _map(
-        self, call: Call, flight: Flight, source: Source, nbytes: int, flags: int
-    ) -> tuple[memoryview, Hold]:
+    def _map(self, call: Call, flight: Flight, source: Source, nbytes: int, flags: int) -> tuple[memoryview, Hold]:
         """Open, make room, map and publish. Open comes before any eviction."""
         identity, start = flight.key
         reader = self.reader
@@ -176,7 +183,7 @@ class Core:
     # Unmapping.
 
     def make_room(self, call: Call, attempt: Callable[[bool], bool]) -> None:
-        """Evict, least recently used first, until ``attempt(False)`` is true; with nothing idle left, ``attempt(True)``.
+        """Evict, least recently used first, until ``attempt(False)`` is true; with nothing idle left ``attempt(True)``.
 
         It is called under the lock. If the last attempt raises a limit error while others are just mapping or
         unmapping, those are waited for first: their outcome may be the room that is missing.
@@ -186,14 +193,14 @@ class Core:
             other = None
             with call.guard:
                 self.tables.drain()
-                if attempt(False):
+                if attempt(False):  # noqa: FBT003 - whether it is the last
                     return
                 flight = self.tables.bury_oldest(refused)
                 if flight is None:
                     other = self.tables.someone_unmapping()
                     if other is None:
                         try:
-                            attempt(True)
+                            attempt(True)  # noqa: FBT003
                         except (HandleLimitError, MemoryLimitError):
                             other = self.tables.someone_mapping()
                             if other is None:
@@ -295,9 +302,7 @@ class Core:
                 self.tables.drain()
             self.retire(call, lambda _: True, "its manager was closed")
 
-    def retire(
-        self, call: Call, condemned: Callable[[Hold], bool], verdict: str, *, by_force: bool = False
-    ) -> int:
+    def retire(self, call: Call, condemned: Callable[[Hold], bool], verdict: str, *, by_force: bool = False) -> int:
         """Give up the regions that are ``condemned``, pinned or not; how many there were.
 
         What a view still shows stays mapped, and in the books, until the view is gone. ``by_force`` takes the cursors'

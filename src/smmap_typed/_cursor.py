@@ -6,9 +6,9 @@ Every method is one step on one position; what happens in that step is in _posit
 import mmap
 import os
 from types import TracebackType
-from typing import final
+from typing import Self, final
 
-from typing_extensions import Self
+from typing_extensions import override
 
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, check_range
 from smmap_typed._region import Region
@@ -57,6 +57,7 @@ class WindowCursor:
         position = self._position
         return WindowCursor._at(position if position is UNASSOCIATED else position.copy())
 
+    @override
     def __repr__(self) -> str:
         position = self._position
         if position is UNASSOCIATED:

@@ -31,7 +31,7 @@ class Identity(NamedTuple):
         if (now.device, now.inode) != (self.device, self.inode):
             raise FileChangedError(
                 target,
-                f"it is inode {now.inode} on device {now.device} now, it was inode {self.inode} on device {self.device}",
+                f"it is inode {now.inode} on device {now.device} now and was {self.inode} on {self.device}",
             )
         if now.size < self.size:
             raise FileChangedError(target, f"it has {now.size} bytes now, it had {self.size}")

@@ -5,6 +5,7 @@ the locks back on both sides. In the child the flights of threads that did not c
 """
 
 import os
+import sys
 import threading
 import weakref
 from typing import Final
@@ -45,5 +46,5 @@ def _after_in_child() -> None:
     _after()
 
 
-if hasattr(os, "register_at_fork"):
+if sys.platform != "win32":
     os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after_in_child)

@@ -11,8 +11,8 @@ since two threads, each inside one manager, could otherwise wait for each other 
 happen outside, or a slow disk would stall the readers of every other file.
 """
 
-import threading
 import mmap
+import threading
 from types import TracebackType
 from typing import Final, Protocol, final
 
@@ -126,7 +126,7 @@ class _Try:
 class Call:
     """One call of the library by this thread, as a context: ``guard`` is the lock in the form that it may use."""
 
-    __slots__ = ("_guarded", "guard", "nested", "_outer")
+    __slots__ = ("_guarded", "_outer", "guard", "nested")
 
     def __init__(self, guarded: Guarded) -> None:
         self._guarded = guarded

@@ -2,7 +2,7 @@
 
 The invariants of the limits are here: a handle is reserved before it is used (I2), bytes are real ones and reserved
 before they are mapped (I3), and what is mapped is what was mapped minus what was unmapped (I12). Written under the
-manager's lock. ``total_handles`` and ``total_bytes`` may be read without it: each is one number, right at every instant.
+manager's lock. ``total_handles`` and ``total_bytes`` may be read without it: each is one number, right at any instant.
 """
 
 from typing import Final, final

@@ -10,7 +10,7 @@ go with it, whatever other threads do to the cursor.
 import io
 import mmap
 from collections.abc import Callable, Iterator
-from typing import Final, TypeAlias, TypeVar, final
+from typing import Final, SupportsIndex, TypeAlias, TypeVar, final
 
 from smmap_typed import _reader
 from smmap_typed._core import Core
@@ -20,7 +20,13 @@ from smmap_typed._platform import WRITING_FLAGS
 from smmap_typed._reader import MmapReader
 from smmap_typed._region import Hold, Region
 from smmap_typed._window import Grid
-from smmap_typed.exceptions import CursorInvalidError, FileChangedError, HandleLimitError, ManagerClosedError, MemoryLimitError
+from smmap_typed.exceptions import (
+    CursorInvalidError,
+    FileChangedError,
+    HandleLimitError,
+    ManagerClosedError,
+    MemoryLimitError,
+)
 
 __all__ = ["NOWHERE", "UNASSOCIATED", "Place", "Position", "check_flags", "check_range"]
 
@@ -262,14 +268,14 @@ class Position:
         return CursorInvalidError("the cursor stands on no region; call use_region() with an offset inside the file")
 
 
-def check_range(offset: int, size: int) -> None:
-    """ValueError for a negative offset or size, TypeError for what is no integer."""
+def check_range(offset: object, size: object) -> None:
+    """ValueError for a negative offset or size, TypeError for what is no integer, since callers may be untyped."""
     if isinstance(offset, int) and isinstance(size, int) and offset >= 0 and size >= 0:
         return
     for name, value in (("offset", offset), ("size", size)):
-        if not hasattr(value, "__index__"):
+        if not isinstance(value, SupportsIndex):
             raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-        if value < 0:
+        if value.__index__() < 0:
             raise ValueError(f"{name} must not be negative, got {value}")
 
 
@@ -280,4 +286,4 @@ def check_flags(flags: int) -> None:
 
 
 UNASSOCIATED: Final = Position(Core(MmapReader(), Grid.of(0), Ledger(1, 1, strict=True)), Source("", ""))
-"""The position of a cursor that was given no file: every query works, and ``WindowCursor`` lets nothing else through."""
+"""The position of a cursor without a file: every query works, and ``WindowCursor`` lets nothing else through."""

@@ -8,7 +8,7 @@ import errno
 import mmap
 import os
 import stat
-from typing import Final, Protocol, final
+from typing import ClassVar, Protocol, final
 
 from smmap_typed import _platform
 from smmap_typed._file import Identity, Source
@@ -22,10 +22,8 @@ __all__ = ["MmapReader", "PreadReader", "Reader", "close", "read_ahead", "reader
 class Reader(Protocol):
     """How windows come into memory."""
 
-    @property
-    def copies(self) -> bool:
-        """Whether windows are copies of the file, which a later write does not reach."""
-        ...
+    copies: ClassVar[bool]
+    """Whether windows are copies of the file, which a later write does not reach."""
 
     def identify(self, source: Source) -> Identity:
         """Which file ``source`` names now; OSError if none, or none that has windows."""
@@ -57,7 +55,7 @@ def _identify(source: Source, *, stamped: bool) -> Identity:
     return identity
 
 
-def _open(source: Source, seen: Identity, flags: int, stamped: bool) -> int:  # noqa: FBT001 - the hot path of a miss
+def _open(source: Source, seen: Identity, flags: int, *, stamped: bool) -> int:
     target = source.target
     # The user's descriptor is duplicated first: another thread may close it, and its number be given to another file,
     # between fstat and mmap.
@@ -77,7 +75,7 @@ def _open(source: Source, seen: Identity, flags: int, stamped: bool) -> int:  # 
 class MmapReader:
     """Maps windows: no copy, and bytes that change in the file change in the window."""
 
-    copies: Final = False
+    copies: ClassVar[bool] = False
 
     def identify(self, source: Source) -> Identity:
         """See Reader."""
@@ -85,7 +83,7 @@ class MmapReader:
 
     def open(self, source: Source, seen: Identity, flags: int) -> int:
         """See Reader."""
-        return _open(source, seen, flags, False)
+        return _open(source, seen, flags, stamped=False)
 
     def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
         """See Reader."""
@@ -103,7 +101,7 @@ class PreadReader:
     The memory is an anonymous map rather than ``bytes``, because only a map can tell that a view of it is alive.
     """
 
-    copies: Final = True
+    copies: ClassVar[bool] = True
 
     def identify(self, source: Source) -> Identity:
         """See Reader."""
@@ -111,7 +109,7 @@ class PreadReader:
 
     def open(self, source: Source, seen: Identity, flags: int) -> int:
         """See Reader."""
-        return _open(source, seen, flags, True)
+        return _open(source, seen, flags, stamped=True)
 
     def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
         """See Reader."""

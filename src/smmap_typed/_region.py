@@ -24,6 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
+from typing_extensions import override
+
 from smmap_typed._file import Identity, Source
 from smmap_typed._platform import has_views
 from smmap_typed._window import Window
@@ -53,7 +55,19 @@ class Pin(weakref.ref[memoryview]):
 class Hold:
     """What the manager knows of one region: the only mutable part of it. Lives exactly as long as the map is kept."""
 
-    __slots__ = ("_regions", "begin", "copied", "identity", "limit", "mapping", "pins", "serial", "size", "source", "verdict")
+    __slots__ = (
+        "_regions",
+        "begin",
+        "copied",
+        "identity",
+        "limit",
+        "mapping",
+        "pins",
+        "serial",
+        "size",
+        "source",
+        "verdict",
+    )
 
     def __init__(
         self,
@@ -170,8 +184,10 @@ class Region:
 
     _hold: Hold
 
+    @override
     def __repr__(self) -> str:
-        return f"<Region of {self._hold.size} bytes at {self._hold.begin}{'' if self._hold.is_mapped() else ', unmapped'}>"
+        state = "" if self._hold.is_mapped() else ", unmapped"
+        return f"<Region of {self._hold.size} bytes at {self._hold.begin}{state}>"
 
     @property
     def window(self) -> Window:

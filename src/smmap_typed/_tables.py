@@ -42,7 +42,19 @@ class Orphan(NamedTuple):
 class Tables:
     """What one manager has mapped."""
 
-    __slots__ = ("_retired", "finished", "flights", "holds", "idle", "index", "ledger", "next_serial", "orphans", "patience", "released")
+    __slots__ = (
+        "_retired",
+        "finished",
+        "flights",
+        "holds",
+        "idle",
+        "index",
+        "ledger",
+        "next_serial",
+        "orphans",
+        "patience",
+        "released",
+    )
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger: Final = ledger
@@ -84,7 +96,7 @@ class Tables:
         if other is flight:
             flight.serial = self.next_serial
             self.next_serial += 1
-            self.reserve(flight, nbytes, False)
+            self.reserve(flight, nbytes, False)  # noqa: FBT003
         return other
 
     def reserve(self, flight: Flight, nbytes: int, last: bool) -> bool:  # noqa: FBT001 - see Core.make_room

@@ -5,9 +5,7 @@ Pure arithmetic, no system calls and no state.
 
 import sys
 from dataclasses import dataclass
-from typing import final
-
-from typing_extensions import Self
+from typing import Self, final
 
 from smmap_typed._platform import ALLOCATIONGRANULARITY, align_to_mmap
 
@@ -76,10 +74,10 @@ class Grid:
     @classmethod
     def of(cls, window_size: int) -> Self:
         """The grid for windows of ``window_size`` bytes, rounded up to the allocation granularity."""
-        size = align_to_mmap(window_size, True)
+        size = align_to_mmap(window_size, round_up=True)
         if not size:
             return cls(0, sys.maxsize, sys.maxsize, sys.maxsize, sys.maxsize)
-        half = max(align_to_mmap(size // 2, False), ALLOCATIONGRANULARITY)
+        half = max(align_to_mmap(size // 2, round_up=False), ALLOCATIONGRANULARITY)
         return cls(size, size, half, 2 * half, size // 2)
 
     def wanted_end(self, offset: int, size: int, file_size: int) -> int:

@@ -1,7 +1,7 @@
 """In smmap's place: for code that imports ``smmap`` and is not to be touched.
 
-``install()`` puts modules named ``smmap``, ``smmap.mman``, ``smmap.buf`` and ``smmap.util`` into ``sys.modules`` that hold
-the names of this package. Call it before anything imports gitdb or GitPython.
+``install()`` puts modules named ``smmap``, ``smmap.mman``, ``smmap.buf`` and ``smmap.util`` into ``sys.modules`` that
+hold the names of this package. Call it before anything imports gitdb or GitPython.
 """
 
 import sys
@@ -34,7 +34,7 @@ def install() -> None:
             f"smmap was imported from {getattr(present, '__file__', 'somewhere')} before compat.install(); "
             "call install() first, before anything that imports smmap, gitdb or git"
         )
-    root = _module("smmap", tuple(name for name in dir(smmap_typed) if name[0] != "_" and name[0].isupper()))
+    root = _module("smmap", (*_BUF, *_MMAN, *_UTIL))
     root.__path__ = []
     root.__dict__.update(
         __smmap_typed__=True, __version__=".".join(map(str, _SMMAP_VERSION)), version_info=_SMMAP_VERSION

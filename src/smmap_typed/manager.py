@@ -4,9 +4,9 @@ import os
 import sys
 from collections.abc import Callable
 from types import EllipsisType, TracebackType
-from typing import Final, final
+from typing import Self, final
 
-from typing_extensions import Self
+from typing_extensions import override
 
 from smmap_typed import _fork
 from smmap_typed._core import Core
@@ -54,7 +54,7 @@ class StaticWindowMapManager:
         strict_memory: bool = False,
     ) -> None:
         _window_bytes(window_size, reader)
-        self._core: Final = _make_core(0, max_memory_size, max_open_handles, reader, strict_memory=strict_memory)
+        self._core = _make_core(0, max_memory_size, max_open_handles, reader, strict_memory=strict_memory)
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +64,7 @@ class StaticWindowMapManager:
     ) -> None:
         self.close()
 
+    @override
     def __repr__(self) -> str:
         ledger = self._core.ledger
         return (
