@@ -36,3 +36,5 @@ from smmap_typed.manager import SlidingWindowMapManager as SlidingWindowMapManag
 from smmap_typed.manager import StaticWindowMapManager as StaticWindowMapManager
 
 __version__ = "0.1.0"
+version_info: tuple[int, int, int] = (0, 1, 0)
+"""The version in numbers, a name that smmap has."""

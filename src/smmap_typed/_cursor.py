@@ -119,11 +119,10 @@ class WindowCursor:
         :raises CursorInvalidError: if the cursor stands on no region.
         :raises io.UnsupportedOperation: with ``reader="pread"``.
         """
-        region = self._position.region()
-        if region is None:
-            self._position.valid_place()
-            raise CursorInvalidError("the cursor's region is gone; call use_region() again")
-        return region.map()
+        _, hold, _, stop = self._position.place
+        if stop > hold.limit:
+            _, hold, _, _ = self._position.valid_place()
+        return hold.map()
 
     def view(self, offset: int, size: int) -> memoryview:
         """Up to ``size`` bytes at ``offset``, less at the end of the file; the cursor stays where it is.
@@ -212,11 +211,11 @@ class WindowCursor:
             raise ValueError(f"the cursor was made from path {os.fspath(given)!r}, not from a descriptor; use path()")
         return given
 
-    def assign(self, other: "WindowCursor") -> None:
-        """Become a copy of ``other``: its manager, file and region, with a pin of its own."""
-        if not isinstance(other, WindowCursor):
-            raise TypeError(f"a cursor can be assigned a WindowCursor, not {type(other).__name__}")
-        self._position = other.__copy__()._position
+    def assign(self, rhs: "WindowCursor") -> None:
+        """Become a copy of ``rhs``: its manager, file and region, with a pin of its own."""
+        if not isinstance(rhs, WindowCursor):
+            raise TypeError(f"a cursor can be assigned a WindowCursor, not {type(rhs).__name__}")
+        self._position = rhs.__copy__()._position
 
     def _associated(self) -> Position:
         position = self._position

@@ -36,10 +36,13 @@ Place: TypeAlias = tuple[memoryview, Hold, int, int]
 """The pin, what the manager knows of the region, and the begin and end of the request, absolute."""
 
 
+_NOTHING: Final = memoryview(b"")
+
+
 def _nowhere() -> Place:
     hold = Hold(0, Identity(0, 0, 0, 0), Source(0, 0), 0, 0, mmap.mmap(-1, 1), copied=False)
     hold.limit = -1
-    return memoryview(b""), hold, 0, 0
+    return _NOTHING, hold, 0, 0
 
 
 NOWHERE: Final = _nowhere()
@@ -69,27 +72,24 @@ class Position:
         return self._seen[0] if self._seen else self._keep(self.core.identify(self.source))
 
     def valid_place(self) -> Place:
-        """The place, if it still stands; else the cursor lets go of what its manager has given up."""
+        """The place, or CursorInvalidError if there is none, or none any more."""
         place = self.place
-        if place[1].limit < 0:
-            if place is not NOWHERE:
-                self.place = NOWHERE
-            raise self._invalid(place[1])
+        if not self.is_valid():
+            raise _invalid(place[1])
         return place
 
     def is_valid(self) -> bool:
-        """Whether the cursor stands on a region."""
-        place = self.place
-        if place[1].limit >= 0:
-            return True
-        if place is not NOWHERE:
-            self.place = NOWHERE
-        return False
+        """Whether the cursor stands on a region. If its manager has given that up, the cursor lets go of it now."""
+        view, hold, _, _ = self.place
+        if hold.limit < 0 and view is not _NOTHING:
+            # Without the pin, but with the reason.
+            self.place = (_NOTHING, hold, 0, 0)
+        return hold.limit >= 0
 
     def region(self) -> Region | None:
         """The region that the cursor stands on, None if nowhere."""
-        place = self.place
-        return place[1].region() if place[1].limit >= 0 else None
+        hold = self.place[1]
+        return hold.region() if self.is_valid() else None
 
     def move(self, offset: int, size: int, flags: int) -> None:
         """Stand on ``size`` bytes at ``offset``, 0 for as many as possible; nowhere if that is past the end.
@@ -262,10 +262,11 @@ class Position:
         self.place = NOWHERE
         return self.core.map_or_join(self.source, identity, start, flags)
 
-    def _invalid(self, hold: Hold) -> CursorInvalidError:
-        if hold.verdict:
-            return CursorInvalidError(f"the cursor's region is gone: {hold.verdict}; call use_region() again")
-        return CursorInvalidError("the cursor stands on no region; call use_region() with an offset inside the file")
+
+def _invalid(hold: Hold) -> CursorInvalidError:
+    if hold.verdict:
+        return CursorInvalidError(f"the cursor's region is gone: {hold.verdict}; call use_region() again")
+    return CursorInvalidError("the cursor stands on no region; call use_region() with an offset inside the file")
 
 
 def check_range(offset: object, size: object) -> None:

@@ -132,6 +132,22 @@ class Hold:
         view = memoryview(mapping)
         return view.toreadonly() if self.copied else view
 
+    def map(self) -> mmap.mmap:
+        """The map; RegionUnmappedError once it is given up or closed, io.UnsupportedOperation if it is but a copy."""
+        if self.copied:
+            raise io.UnsupportedOperation('there is no map with reader="pread"; use buffer()')
+        mapping = self.mapping
+        if mapping is None or mapping.closed:
+            raise self.unmapped_error()
+        return mapping
+
+    def unmapped_error(self) -> RegionUnmappedError:
+        """What to raise once the region is unmapped."""
+        why = f": {self.verdict}" if self.verdict else ""
+        return RegionUnmappedError(
+            f"the region of {self.size} bytes at {self.begin} was unmapped{why}; get a new one from use_region()"
+        )
+
     def pin(self, note_release: Callable[[Pin], object]) -> memoryview | None:
         """A memoryview that pins the region while it lives, or None if somebody is unmapping it. Lock-free.
 
@@ -220,12 +236,7 @@ class Region:
         :raises RegionUnmappedError: once it is unmapped.
         :raises io.UnsupportedOperation: with ``reader="pread"``, where nothing is mapped.
         """
-        if self._hold.copied:
-            raise io.UnsupportedOperation('there is no map with reader="pread"; use buffer()')
-        mapping = self._hold.mapping
-        if mapping is None or not self._hold.is_mapped():
-            raise self._unmapped()
-        return mapping
+        return self._hold.map()
 
     def buffer(self) -> memoryview:
         """A read-only view of the whole region, without a copy; it keeps the region mapped while it lives.
@@ -233,16 +244,6 @@ class Region:
         :raises RegionUnmappedError: once it is unmapped.
         """
         try:
-            if self._hold.is_mapped():
-                return self._hold.view()
+            return self._hold.view()
         except ValueError:
-            # Closed since the question.
-            pass
-        raise self._unmapped()
-
-    def _unmapped(self) -> RegionUnmappedError:
-        why = f": {self._hold.verdict}" if self._hold.verdict else ""
-        return RegionUnmappedError(
-            f"the region of {self._hold.size} bytes at {self._hold.begin} was unmapped{why}; "
-            "get a new one from use_region()"
-        )
+            raise self._hold.unmapped_error() from None
