@@ -125,6 +125,8 @@ class SlidingWindowMapBuffer(Sequence[int]):
             # One window holds it: the whole of a hit.
             if low <= start < stop <= hold.limit:
                 return view[start - low : stop - low].tobytes()
+            # Not to keep its window pinned meanwhile.
+            del view
             return self._read(start - begin, stop - begin)
         number = operator.index(index)
         if number < 0:
@@ -136,6 +138,7 @@ class SlidingWindowMapBuffer(Sequence[int]):
         low = hold.begin
         if low <= number < hold.limit:
             return view[number - low]
+        del view
         return self._read(number - begin, number - begin + 1)[0]
 
     @override

@@ -145,13 +145,17 @@ class Core:
             _reader.close(descriptor)
         hold = Hold(flight.serial, identity, source, start, nbytes, mapping, copied=reader.copies)
         view = hold.pin(self.note_release)
-        with call.guard:
-            if view is None or self.closed:
-                # Let go of the memoryview, or the abandoned map could not be closed.
-                view = None
-                raise self._closed_error()
-            if self.tables.publish(flight, hold, seconds):
-                self.overdrawn = True
+        try:
+            with call.guard:
+                if view is None or self.closed:
+                    raise self._closed_error()
+                if self.tables.publish(flight, hold, seconds):
+                    self.overdrawn = True
+        except BaseException:
+            # The traceback would keep it, and the map that nobody knows could not be closed.
+            if view is not None:
+                view.release()
+            raise
         return view, hold
 
     def identify(self, source: Source) -> Identity:
@@ -252,8 +256,12 @@ class Core:
     def trim(self) -> None:
         """Unmap what is idle until the soft memory limit is kept again, or nothing is idle (I3)."""
         with Call(self) as call, contextlib.suppress(ReentrantCallError):
-            self.make_room(call, lambda last: last or not self.ledger.over_memory())
+            self.make_room(call, self._is_trimmed)
+
+    def _is_trimmed(self, last: bool) -> bool:  # noqa: FBT001 - see make_room
+        if trimmed := last or not self.ledger.over_memory():
             self.overdrawn = False
+        return trimmed
 
     def collect(self) -> int:
         """Unmap everything idle; the number of regions unmapped. O(regions). Nested it never waits."""

@@ -90,6 +90,8 @@ class WindowCursor:
         elif position is UNASSOCIATED:
             raise _no_file()
         else:
+            # Not to keep the old window pinned meanwhile.
+            del view
             position.move(offset, size, flags)
         return self
 

@@ -15,7 +15,8 @@ from smmap_typed._gate import depth
 
 __all__ = ["survives"]
 
-_cores: Final[weakref.WeakSet[Core]] = weakref.WeakSet()
+_cores: Final[set[weakref.ref[Core]]] = set()
+"""The cores that are alive. Copied in one step, where a WeakSet would be iterated over in many."""
 _locked: Final[list[Core]] = []
 """The cores whose locks the forking thread took; used between the two hooks only."""
 
@@ -25,12 +26,13 @@ _PATIENCE_SECONDS: Final = 1.0
 
 def survives(core: Core) -> None:
     """Let ``core`` be used in the children of this process. It is held weakly."""
-    _cores.add(core)
+    _cores.add(weakref.ref(core, _cores.discard))
 
 
 def _before() -> None:
-    for core in list(_cores):
-        if core.lock.acquire(timeout=-1 if depth() == 0 else _PATIENCE_SECONDS):
+    for reference in _cores.copy():
+        core = reference()
+        if core is not None and core.lock.acquire(timeout=-1 if depth() == 0 else _PATIENCE_SECONDS):
             _locked.append(core)
 
 

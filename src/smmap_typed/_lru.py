@@ -35,6 +35,10 @@ class IdleQueue:
         queue[hold.serial] = hold
         queue.move_to_end(hold.serial)
 
+    def keep(self, hold: Hold) -> None:
+        """It is idle after all: it has its old place, or if it was taken out meanwhile the last one. O(1)."""
+        self._queue.setdefault(hold.serial, hold)
+
     def discard(self, hold: Hold) -> None:
         """It is no candidate any more. O(1)."""
         self._queue.pop(hold.serial, None)
@@ -52,12 +56,13 @@ class IdleQueue:
         pinned: list[Hold] = []
         found: Hold | None = None
         for serial, hold in self._queue.items():
-            # No pin and no tombstone, the usual case, or the slow way.
-            if hold.pins and hold.is_pinned():
-                pinned.append(hold)
-            elif serial not in refused and TOMBSTONE not in hold.pins:
+            if TOMBSTONE in hold.pins or serial in refused:
+                continue
+            # No pin at all is the usual case.
+            if not (hold.pins and hold.is_pinned()):
                 found = hold
                 break
+            pinned.append(hold)
         for hold in pinned:
             self.discard(hold)
         return found

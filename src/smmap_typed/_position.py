@@ -9,6 +9,7 @@ go with it, whatever other threads do to the cursor.
 
 import io
 import mmap
+import operator
 from collections.abc import Callable, Iterator
 from typing import Final, SupportsIndex, TypeAlias, TypeVar, final
 
@@ -98,7 +99,8 @@ class Position:
         window that is mapped takes no lock.
         """
         stop = offset + size
-        if not (self._seen and size > 0 and offset >= 0 and stop <= self._seen[0].size):
+        # The sum tells about both numbers: it is an int if they are, and callers may be untyped.
+        if not (type(stop) is int and self._seen and size > 0 and offset >= 0 and stop <= self._seen[0].size):
             self._move_elsewhere(offset, size, flags)
             return
         core, identity = self.core, self._seen[0]
@@ -120,6 +122,7 @@ class Position:
     def _move_elsewhere(self, offset: int, size: int, flags: int) -> None:
         """As ``move``, for what is no plain request inside a known file: the first use, size 0, the end, bad input."""
         check_range(offset, size)
+        offset, size = operator.index(offset), operator.index(size)
         if self.core.closed:
             self.place = NOWHERE
             self.core.check_open()
@@ -218,6 +221,7 @@ class Position:
     def _take_from(self, identity: Identity, offset: int, stop: int) -> tuple[memoryview, int]:
         view, hold, _, _ = self.place
         if not hold.begin <= offset < stop <= hold.limit:
+            del view
             self.core.check_open()
             view, hold = self.core.obtain(self.source, identity, offset, stop, 0)
         begin = hold.begin

@@ -44,7 +44,8 @@ class Pin(weakref.ref[memoryview]):
     __slots__ = ("serial",)
 
     serial: int
-    """Which hold it belongs to. A number, since a reference would close a cycle through the set of pins."""
+    """Which hold it belongs to, negative once it is withdrawn. A number, since a reference would close a cycle through
+    the set of pins."""
 
     # By identity: a memoryview hashes by its bytes, and dead references must stay findable.
     __hash__ = object.__hash__
@@ -109,6 +110,10 @@ class Hold:
         """How many pins are alive at this instant. O(pins)."""
         return sum(isinstance(pin, Pin) and pin() is not None for pin in self.pins.copy())
 
+    def ended_pins(self) -> int:
+        """How many acquisitions have ended and are not drained yet. O(pins)."""
+        return sum(isinstance(pin, Pin) and pin.serial > 0 and pin() is None for pin in self.pins.copy())
+
     def is_pinned(self) -> bool:
         """Whether a cursor stands on the region. O(pins), usually the first."""
         for pin in self.pins.copy():
@@ -163,9 +168,9 @@ class Hold:
         pins.add(pin)
         # The evictor looks for pins after it has set the tombstone: one of the two sees the other.
         if TOMBSTONE in pins:
-            pins.discard(pin)
-            # Not an acquisition: its death is not to be counted.
-            pin.serial = 0
+            # Withdrawn: no acquisition. It is left for the drain to take away, since an evictor may have seen it and
+            # have taken the region out of the idle queue.
+            pin.serial = -self.serial
             return None
         return view
 
@@ -182,7 +187,7 @@ class Hold:
         if region is None:
             # Two threads may both append; both then take the first.
             mine = Region(self)
-            self._regions.append(weakref.ref(mine))
+            self._regions.append(weakref.ref(mine, self._regions.remove))
             region = self._first_region() or mine
         return region
 

@@ -190,19 +190,22 @@ class Tables:
                 hold.pins.discard(pin)
                 if not hold.pins:
                     touch(hold)
-            elif not self._drain_retired(serial, pin):
+            elif not self._drain_unusual(serial, pin):
                 count -= 1
         self.ledger.pins_ended += count
 
-    def _drain_retired(self, serial: int, pin: Pin) -> bool:
-        """The same for a region that was given up while it was pinned; False if the pin was none."""
-        hold = self._retired.get(serial)
+    def _drain_unusual(self, serial: int, pin: Pin) -> bool:
+        """The same for a pin that was withdrawn, and for one of a retired region; whether it was an acquisition."""
+        withdrawn = serial < 0
+        hold = self.holds.get(-serial) if withdrawn else self._retired.get(serial)
         if hold is None:
             return False
         hold.pins.discard(pin)
-        if len(hold.pins) == 1:
+        if withdrawn and not hold.pins:
+            self.idle.keep(hold)
+        elif not withdrawn and len(hold.pins) == 1:
             del self._retired[serial]
-        return True
+        return not withdrawn
 
     def settle(self, flight: Flight) -> None:
         """Make the books right at the end of ``flight``, whatever came of it, and let its waiters go. Once only."""
@@ -222,10 +225,8 @@ class Tables:
                 self._unlink(victim)
                 ledger.unmap(victim.size)
                 ledger.evictions += flight.evicted
-                # Dead pins that are not drained yet were acquisitions too; live ones are readers about to see the
-                # tombstone and give way.
                 if len(pins) > 1:
-                    ledger.pins_ended += len(pins) - 1 - victim.live_pins()
+                    ledger.pins_ended += victim.ended_pins()
             else:
                 pins.discard(TOMBSTONE)
         flight.finish()
