@@ -74,7 +74,7 @@ def downstream(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Run every example of the documentation and the docstrings, and follow every link inside the repository."""
-    install(session, "test")
+    install(session, "test", "peer")
     session.run("pytest", DOCUMENTATION_TESTS, *session.posargs)
 
 
