@@ -84,9 +84,11 @@ class WindowCursor:
         """
         position = self._position
         view, hold, _, _ = position.place
+        begin = hold.begin
+        stop = offset + size
         # The whole of a hit: no call, no lock. limit is -1 once the manager has given the region up.
-        if hold.begin <= offset < (stop := offset + size) <= hold.limit:
-            position.place = (view, hold, offset, stop)
+        if begin <= offset < stop <= hold.limit:
+            position.place = (view, hold, offset - begin, stop - begin)
         elif position is UNASSOCIATED:
             raise _no_file()
         else:
@@ -110,10 +112,9 @@ class WindowCursor:
         :raises CursorInvalidError: if the cursor stands on no region.
         """
         view, hold, start, stop = self._position.place
-        if stop > hold.limit:
-            view, hold, start, stop = self._position.valid_place()
-        begin = hold.begin
-        return view[start - begin : stop - begin]
+        if hold.limit < 0:
+            view, _, start, stop = self._position.valid_place()
+        return view[start:stop]
 
     def map(self) -> mmap.mmap:
         """The map of the whole region, whose slices are ``bytes``. Only the cursor keeps it open.
@@ -121,8 +122,8 @@ class WindowCursor:
         :raises CursorInvalidError: if the cursor stands on no region.
         :raises io.UnsupportedOperation: with ``reader="pread"``.
         """
-        _, hold, _, stop = self._position.place
-        if stop > hold.limit:
+        hold = self._position.place[1]
+        if hold.limit < 0:
             _, hold, _, _ = self._position.valid_place()
         return hold.map()
 
@@ -167,11 +168,13 @@ class WindowCursor:
 
     def ofs_begin(self) -> int:
         """First byte that the cursor stands on, absolute; CursorInvalidError if it stands on no region."""
-        return self._position.valid_place()[2]
+        _, hold, start, _ = self._position.valid_place()
+        return hold.begin + start
 
     def ofs_end(self) -> int:
         """One past the last byte that it stands on, absolute; CursorInvalidError if it stands on no region."""
-        return self._position.valid_place()[3]
+        _, hold, _, stop = self._position.valid_place()
+        return hold.begin + stop
 
     def size(self) -> int:
         """Bytes that the cursor stands on, 0 if it is invalid."""
@@ -181,7 +184,7 @@ class WindowCursor:
     def includes_ofs(self, ofs: int) -> bool:
         """Whether the cursor stands on the byte at ``ofs``; no byte if it is invalid."""
         _, hold, start, stop = self._position.place
-        return start <= ofs < stop <= hold.limit
+        return hold.limit >= 0 and start <= ofs - hold.begin < stop
 
     def region(self) -> Region | None:
         """The region that the cursor stands on, None if it is invalid."""

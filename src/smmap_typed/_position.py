@@ -34,7 +34,7 @@ __all__ = ["NOWHERE", "UNASSOCIATED", "Place", "Position", "check_flags", "check
 T = TypeVar("T")
 
 Place: TypeAlias = tuple[memoryview, Hold, int, int]
-"""The pin, what the manager knows of the region, and the begin and end of the request, absolute."""
+"""The pin, what the manager knows of the region, and begin and end of the request, relative to the region's begin."""
 
 
 _NOTHING: Final = memoryview(b"")
@@ -110,8 +110,8 @@ class Position:
         view = None if hold is None else hold.pin(core.note_release)
         if hold is None or view is None:
             view, hold = self._map(identity, start, flags)
-        end = hold.begin + hold.size
-        self.place = (view, hold, offset, stop if stop <= end else end)
+        begin, size = hold.begin, hold.size
+        self.place = (view, hold, offset - begin, stop - begin if stop - begin <= size else size)
         if len(core.tables.released) > core.tables.patience:
             core.tidy(blocking=False)
         if core.overdrawn:
@@ -193,7 +193,7 @@ class Position:
                 twin.place = (view, hold, start, stop)
             else:
                 # This cursor has left, and the region is being unmapped.
-                twin.move(start, stop - start, 0)
+                twin.move(hold.begin + start, stop - start, 0)
         return twin
 
     def _keep(self, identity: Identity) -> Identity:
@@ -247,8 +247,8 @@ class Position:
                 view, hold = pinned, mapped
             else:
                 view, hold = self._map(identity, start, flags)
-        end = hold.begin + hold.size
-        return view, hold, offset, min(offset + size, end) if size else end
+        first = offset - hold.begin
+        return view, hold, first, min(first + size, hold.size) if size else hold.size
 
     def _map(self, identity: Identity, start: int, flags: int) -> tuple[memoryview, Hold]:
         if flags:
