@@ -67,26 +67,33 @@ class Ledger:
         """Regions mapped; the rest of ``total_handles`` is reserved for flights."""
         return self.maps - self.unmaps
 
-    def fits(self, nbytes: int) -> bool:
-        """Whether one more region of ``nbytes`` is within both limits."""
-        return self.total_handles < self.max_handles and self.total_bytes + nbytes <= self.max_memory
-
     def over_memory(self) -> bool:
         """Whether more is mapped or reserved than the soft limit allows."""
         return self.total_bytes > self.max_memory
 
-    def reserve(self, nbytes: int) -> None:
-        """Take a handle and ``nbytes`` for a map that is to come: past the soft memory limit, never past a hard one."""
+    def reserve(self, nbytes: int) -> bool:
+        """Take a handle and ``nbytes`` for a map that is to come, if both limits allow it."""
+        handles, total = self.total_handles + 1, self.total_bytes + nbytes
+        if handles > self.max_handles or total > self.max_memory:
+            return False
+        self._set_totals(handles, total)
+        return True
+
+    def overdraw(self, nbytes: int) -> None:
+        """Take them past the soft memory limit; a limit error if a hard one is in the way."""
         if self.total_handles >= self.max_handles:
             raise HandleLimitError(self.max_handles, self.handles())
         if self.strict and self.total_bytes + nbytes > self.max_memory:
             raise MemoryLimitError(self.max_memory, self.total_bytes, nbytes)
-        self.total_handles += 1
-        self.total_bytes += nbytes
-        if self.total_handles > self.peak_handles:
-            self.peak_handles = self.total_handles
-        if self.total_bytes > self.peak_bytes:
-            self.peak_bytes = self.total_bytes
+        self._set_totals(self.total_handles + 1, self.total_bytes + nbytes)
+
+    def _set_totals(self, handles: int, nbytes: int) -> None:
+        self.total_handles = handles
+        self.total_bytes = nbytes
+        if handles > self.peak_handles:
+            self.peak_handles = handles
+        if nbytes > self.peak_bytes:
+            self.peak_bytes = nbytes
 
     def cancel(self, nbytes: int) -> None:
         """Give a reservation back."""

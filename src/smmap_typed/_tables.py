@@ -96,14 +96,16 @@ class Tables:
         if other is flight:
             flight.serial = self.next_serial
             self.next_serial += 1
-            self.reserve(flight, nbytes, False)  # noqa: FBT003
+            if self.ledger.reserve(nbytes):
+                flight.reserved = nbytes
         return other
 
     def reserve(self, flight: Flight, nbytes: int, last: bool) -> bool:  # noqa: FBT001 - see Core.make_room
         """Take room for the region to come, if there is; at ``last`` past a soft limit, or a limit error."""
-        if not (last or self.ledger.fits(nbytes)):
+        if last:
+            self.ledger.overdraw(nbytes)
+        elif not self.ledger.reserve(nbytes):
             return False
-        self.ledger.reserve(nbytes)
         flight.reserved = nbytes
         return True
 
