@@ -4,6 +4,7 @@
 one; versions, dependencies and groups are read from pyproject.toml, where alone they are written.
 """
 
+import itertools
 from typing import Final
 
 import nox
@@ -17,10 +18,13 @@ PROJECT: Final = nox.project.load_toml("pyproject.toml")
 VERSIONS: Final = nox.project.python_versions(PROJECT)
 # The library's own steps do not rely on the GIL, so its tests run without it, too.
 FREE_THREADED: Final = ["3.13t", "3.14t"]
-PLATFORMS: Final = ["linux", "darwin", "win32"]
+# As mypy and as pyright call them.
+PLATFORMS: Final = [("linux", "Linux"), ("darwin", "Darwin"), ("win32", "Windows")]
 
 CHECKED: Final = ["src", "stubs", "tests", "benchmarks", "noxfile.py"]
+# Unit tests that a session of their own runs, under one interpreter and with what they need.
 DOCUMENTATION_TESTS: Final = "tests/unit/test_documentation.py"
+STUB_TESTS: Final = "tests/unit/test_stubs.py"
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -39,20 +43,21 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check all types with mypy and pyright for every version and platform, and that the public API is complete."""
+    """Check types with mypy and pyright for every version and platform, the public API, and the stubs of smmap."""
     install(session, "types")
-    for version in VERSIONS:
-        for platform in PLATFORMS:
-            session.run("mypy", "--python-version", version, "--platform", platform)
-    session.run("pyright")
+    for version, (mypy_platform, pyright_platform) in itertools.product(VERSIONS, PLATFORMS):
+        session.run("mypy", "--python-version", version, "--platform", mypy_platform)
+        session.run("pyright", "--pythonversion", version, "--pythonplatform", pyright_platform)
     session.run("pyright", "--verifytypes", "smmap_typed", "--ignoreexternal")
+    session.run("pytest", STUB_TESTS)
 
 
 @nox.session(python=[*VERSIONS, *FREE_THREADED])
 def unit(session: nox.Session) -> None:
     """Run the unit tests under each interpreter that is here; arguments go to pytest."""
     install(session, "test", "peer")
-    session.run("pytest", "--numprocesses=auto", f"--ignore={DOCUMENTATION_TESTS}", "tests/unit", *session.posargs)
+    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS)]
+    session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", *session.posargs)
 
 
 @nox.session
