@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import pytest
 
@@ -93,10 +93,11 @@ def test_what_is_no_integer_is_refused(manager_class: ManagerClass, name: str, v
             manager.configure(**{name: value})
 
 
-def test_an_unknown_reader_is_refused() -> None:
+@pytest.mark.parametrize("reader", ["readv", "", "MMAP"])
+def test_an_unknown_reader_is_refused(reader: Literal["mmap", "pread"]) -> None:
     """A ValueError with the two names that there are."""
-    with pytest.raises(ValueError, match='reader must be "mmap" or "pread", got \'readv\''):
-        StaticWindowMapManager(reader="readv")  # type: ignore[arg-type]  # this is what must not work
+    with pytest.raises(ValueError, match=f'reader must be "mmap" or "pread", got {reader!r}'):
+        StaticWindowMapManager(reader=reader)
 
 
 @pytest.mark.parametrize(
