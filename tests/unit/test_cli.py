@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +18,13 @@ from smmap_typed._hashing import parse_size
 from support import GRANULE, run_python, write_pattern
 
 COMMAND: Final = (sys.executable, "-m", "smmap_typed", "hash")
-# Tests are run with warnings as errors, and so is what they run.
-ENVIRONMENT: Final = {**os.environ, "PYTHONWARNINGS": "error", "COLUMNS": "120", "LC_ALL": "C.UTF-8"}
+# Tests are run with warnings as errors, and so is what they run. Output is buffered, as for most users.
+ENVIRONMENT: Final = os.environ | {
+    "PYTHONWARNINGS": "error",
+    "PYTHONUNBUFFERED": "",
+    "COLUMNS": "120",
+    "LC_ALL": "C.UTF-8",
+}
 HUGE: Final = 1 << 40
 """Bytes that nobody hashes within the time limit of a test."""
 
@@ -27,10 +34,15 @@ def run(folder: Path, *arguments: str | bytes) -> "subprocess.CompletedProcess[b
     return subprocess.run((*COMMAND, *arguments), cwd=folder, env=ENVIRONMENT, capture_output=True, check=False)
 
 
-def start(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Start ``hash`` with ``arguments`` in ``folder``, with pipes to read from."""
+@contextmanager
+def started(folder: Path, *arguments: str) -> "Generator[subprocess.Popen[bytes], None, None]":
+    """Start ``hash`` with ``arguments`` in ``folder``, with pipes to read from; it ends with the block."""
     pipe = subprocess.PIPE
-    return subprocess.Popen((*COMMAND, *arguments), cwd=folder, env=ENVIRONMENT, stdout=pipe, stderr=pipe)
+    with subprocess.Popen((*COMMAND, *arguments), cwd=folder, env=ENVIRONMENT, stdout=pipe, stderr=pipe) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def expected(folder: Path, *names: str | bytes, tool: str = "sha256sum") -> bytes:
@@ -139,7 +151,7 @@ def test_lines_come_as_soon_as_they_are_due_and_an_interrupt_ends_the_rest(tmp_p
     write_pattern(tmp_path / "small", 100)
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(HUGE)
-    with start(tmp_path, "--threads", "4", "small", "huge", "huge", "small") as process:
+    with started(tmp_path, "--threads", "4", "small", "huge", "huge", "small") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == expected(tmp_path, "small")
         process.send_signal(signal.SIGINT)
@@ -150,13 +162,13 @@ def test_lines_come_as_soon_as_they_are_due_and_an_interrupt_ends_the_rest(tmp_p
 def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
     """More lines than a pipe holds, of which the reader takes one; the status is that of a program ended by SIGPIPE."""
     write_pattern(tmp_path / "small", 100)
-    with start(tmp_path, *["small"] * 2000) as process:
+    with started(tmp_path, *["small"] * 2000) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == expected(tmp_path, "small")
         process.stdout.close()
         assert process.stderr.read() == b""
-    assert process.returncode == 128 + signal.SIGPIPE
+        assert process.wait() == 128 + signal.SIGPIPE
 
 
 def test_a_full_disk_is_one_line_and_status_1(tmp_path: Path) -> None:
