@@ -113,7 +113,7 @@ def is_absent(name: str) -> bool:
 
 
 def signature_of(definition: ast.FunctionDef) -> inspect.Signature:
-    """The signature of a function in a stub, defaults evaluated."""
+    """The signature of a function in a stub, defaults evaluated; each overload is a function of its own."""
     definition.decorator_list.clear()
     namespace: dict[str, Callable[..., object]] = {}
     flags = __future__.annotations.compiler_flag
