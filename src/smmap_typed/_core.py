@@ -90,7 +90,7 @@ class Core:
         view = hold.pin(self.note_release)
         tables = self.tables
         if len(tables.released) > tables.patience:
-            self.tidy(blocking=False)
+            self.tidy()
         return view
 
     # Mapping.
@@ -245,13 +245,14 @@ class Core:
             self.tables.finished.append(flight)
         return True
 
-    def tidy(self, *, blocking: bool) -> None:
-        """Drain the queues, unless the lock is taken and ``blocking`` is false."""
-        if self.lock.acquire(blocking=blocking):
-            try:
-                self.tables.drain()
-            finally:
-                self.lock.release()
+    def tidy(self) -> None:
+        """Drain the queues, unless the lock is taken: then its holder does."""
+        with Call(self):
+            if self.lock.acquire(blocking=False):
+                try:
+                    self.tables.drain()
+                finally:
+                    self.lock.release()
 
     def trim(self) -> None:
         """Unmap what is idle until the soft memory limit is kept again, or nothing is idle (I3)."""
@@ -265,23 +266,26 @@ class Core:
 
     def collect(self) -> int:
         """Unmap everything idle; the number of regions unmapped. O(regions). Nested it never waits."""
-        freed = 0
         with Call(self) as call:
-            # Left before the lock is tried, so that its holder cannot overlook it.
-            self.collect_wanted = call.nested
-            try:
+            return self._collect(call)
+
+    def _collect(self, call: Call) -> int:
+        freed = 0
+        # Left before the lock is tried, so that its holder cannot overlook it.
+        self.collect_wanted = call.nested
+        try:
+            with call.guard:
+                self.collect_wanted = False
+                self.tables.drain()
+                candidates = self.tables.idle.snapshot()
+            for hold in candidates:
                 with call.guard:
-                    self.collect_wanted = False
                     self.tables.drain()
-                    candidates = self.tables.idle.snapshot()
-                for hold in candidates:
-                    with call.guard:
-                        self.tables.drain()
-                        flight = self.tables.bury(hold, evicted=False)
-                    if flight is not None:
-                        freed += self._unmap(flight)
-            except ReentrantCallError:
-                self.collect_wanted = True
+                    flight = self.tables.bury(hold, evicted=False)
+                if flight is not None:
+                    freed += self._unmap(flight)
+        except ReentrantCallError:
+            self.collect_wanted = True
         return freed
 
     def has_requests(self) -> bool:
@@ -290,10 +294,11 @@ class Core:
 
     def serve(self) -> None:
         """Do what nested calls have left, on the way out of the call that they interrupted."""
-        if self.collect_wanted:
-            self.collect()
-        else:
-            self.tidy(blocking=True)
+        with Call(self, serves=False) as call:
+            if self.collect_wanted:
+                self._collect(call)
+            with call.guard:
+                self.tables.drain()
 
     # Closing.
 

@@ -126,13 +126,14 @@ class _Try:
 class Call:
     """One call of the library by this thread, as a context: ``guard`` is the lock in the form that it may use."""
 
-    __slots__ = ("_guarded", "_outer", "guard", "nested")
+    __slots__ = ("_guarded", "_outer", "_serves", "guard", "nested")
 
-    def __init__(self, guarded: Guarded) -> None:
+    def __init__(self, guarded: Guarded, *, serves: bool = True) -> None:
         self._guarded = guarded
         self._outer = _thread.depth
         self.nested: Final = self._outer > 0
         """Whether it interrupted another call of this thread: then it never waits."""
+        self._serves = serves and not self.nested
         self.guard: Final[threading.Lock | _Try] = _Try(guarded.lock) if self.nested else guarded.lock
 
     def __enter__(self) -> "Call":
@@ -145,7 +146,7 @@ class Call:
     ) -> None:
         _thread.depth = self._outer
         # Looked at after the lock is free: who found it taken left the work before trying, so nothing is overlooked.
-        if not self.nested and self._guarded.has_requests():
+        while self._serves and self._guarded.has_requests():
             self._guarded.serve()
 
     def wait(self, flight: Flight) -> None:

@@ -113,7 +113,7 @@ class Position:
         begin, size = hold.begin, hold.size
         self.place = (view, hold, offset - begin, stop - begin if stop - begin <= size else size)
         if len(core.tables.released) > core.tables.patience:
-            core.tidy(blocking=False)
+            core.tidy()
         if core.overdrawn:
             # The window that was left just now may be what is too much.
             del view
