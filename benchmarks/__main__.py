@@ -1,0 +1,64 @@
+"""``python -m benchmarks``: run every row and print the ratios beside what is to be reached.
+
+Contestants take turns, so that a slow moment of the machine strikes all of them; each ratio is the median over the
+rounds. Times are not printed: on shared machines they mean nothing.
+"""
+
+import gc
+import resource
+import statistics
+import tempfile
+from pathlib import Path
+
+from benchmarks.rows import ROWS, Factory, Row, make_file
+
+ROUNDS = 21
+
+
+def allow_many_descriptors() -> None:
+    """Before CPython 3.13 each map costs one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def measure(row: Row, path: Path) -> tuple[float | None, float | None]:
+    """How many times smmap's speed, and how many times the time of the bare operation."""
+
+    def ratio(numerator: Factory | None, denominator: Factory | None) -> float | None:
+        if numerator is None or denominator is None:
+            return None
+        above, below = numerator(path), denominator(path)
+        ratios: list[float] = []
+        for _ in range(ROUNDS):
+            gc.collect()
+            ratios.append(above() / below())
+        return statistics.median(ratios)
+
+    return ratio(row.smmap, row.ours), ratio(row.ours, row.bare)
+
+
+def cell(measured: float | None, target: float | None, *, more_is_better: bool) -> str:
+    """A figure, what it is to be, and whether it is."""
+    if measured is None:
+        return "-"
+    if target is None:
+        return f"{measured:.2f}"
+    reached = measured >= target if more_is_better else measured <= target
+    return f"{measured:.2f} ({'>=' if more_is_better else '<='} {target:g}: {'yes' if reached else 'NO'})"
+
+
+def main() -> None:
+    """Print the table."""
+    allow_many_descriptors()
+    print(f"{'':38} {'times smmap':>24} {'to the bare operation':>24}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = make_file(Path(folder))
+        for row in ROWS:
+            to_smmap, to_bare = measure(row, path)
+            left = cell(to_smmap, row.at_least, more_is_better=True)
+            right = cell(to_bare, row.at_most, more_is_better=False)
+            print(f"{row.name:38} {left:>24} {right:>24}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
