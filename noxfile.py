@@ -21,7 +21,6 @@ FREE_THREADED: Final = ["3.13t", "3.14t"]
 # As mypy and as pyright call them.
 PLATFORMS: Final = [("linux", "Linux"), ("darwin", "Darwin"), ("win32", "Windows")]
 
-CHECKED: Final = ["src", "stubs", "tests", "benchmarks", "noxfile.py"]
 # Unit tests that a session of their own runs, under one interpreter and with what they need.
 DOCUMENTATION_TESTS: Final = "tests/unit/test_documentation.py"
 STUB_TESTS: Final = "tests/unit/test_stubs.py"
@@ -37,8 +36,8 @@ def lint(session: nox.Session) -> None:
     """Check rules and format with ruff; `nox -s lint -- --fix` mends what can be mended."""
     session.install(*nox.project.dependency_groups(PROJECT, "lint"))
     fix = "--fix" in session.posargs
-    session.run("ruff", "check", *(["--fix"] if fix else []), *CHECKED)
-    session.run("ruff", "format", *([] if fix else ["--check"]), *CHECKED)
+    session.run("ruff", "check", *(["--fix"] if fix else []))
+    session.run("ruff", "format", *([] if fix else ["--check"]))
 
 
 @nox.session
