@@ -123,11 +123,13 @@ class Hold:
 
     def has_views(self) -> bool:
         """Whether a memoryview of the map is alive, a cursor's own or a user's."""
-        return self.mapping is not None and not self.mapping.closed and has_views(self.mapping)
+        mapping = self.mapping
+        return mapping is not None and not mapping.closed and has_views(mapping)
 
     def is_mapped(self) -> bool:
         """Whether the region still belongs to its manager and its map is open."""
-        return self.limit >= 0 and self.mapping is not None and not self.mapping.closed
+        mapping = self.mapping
+        return self.limit >= 0 and mapping is not None and not mapping.closed
 
     def view(self) -> memoryview:
         """A new read-only memoryview of the whole map; ValueError once it is closed."""

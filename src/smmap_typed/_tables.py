@@ -169,7 +169,8 @@ class Tables:
             self.orphans.append(Orphan(weakref.ref(mapping), hold.size))
         hold.mapping = None
         self._unlink(hold)
-        self._retired[hold.serial] = hold
+        if len(hold.pins) > 1:
+            self._retired[hold.serial] = hold
         return mapping
 
     def drain(self) -> None:
@@ -185,8 +186,12 @@ class Tables:
         count = len(released)
         for _ in range(count):
             pin = released.popleft()
-            # A pin without a serial was interrupted before it pinned anything.
-            serial = getattr(pin, "serial", 0)
+            try:
+                serial = pin.serial
+            except AttributeError:
+                # An exception struck before it had pinned anything.
+                count -= 1
+                continue
             hold = holds.get(serial)
             if hold is not None:
                 hold.pins.discard(pin)
