@@ -11,7 +11,6 @@ from typing_extensions import Buffer, override
 
 from smmap_typed._cursor import WindowCursor
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, check_range
-from smmap_typed.exceptions import HandleLimitError, MemoryLimitError
 
 __all__ = ["SlidingWindowMapBuffer"]
 
@@ -290,18 +289,21 @@ class SlidingWindowMapBuffer(Sequence[int]):
             if not hold.begin <= low < high <= hold.limit:
                 # More than one window has, or another thread has moved the cursor on.
                 del view
-                return _read_across(position, low, high)
+                return _read_across(position, low, high, flags)
         return view[low - hold.begin : high - hold.begin].tobytes()
 
 
-def _read_across(position: Position, low: int, high: int) -> bytes:
+def _read_across(position: Position, low: int, high: int, flags: int) -> bytes:
+    """Bytes that lie in several windows, one pinned at a time; the buffer's cursor goes to the last of them."""
+    # Not even a throw-away name may keep the memoryview, which is the pin.
+    hold, start, stop = position.place[1:]
+    position.place = NOWHERE
     try:
-        return position.read(low, high - low)
-    except (HandleLimitError, MemoryLimitError):
-        # The buffer's own window may be the one that is too much.
-        position.place = NOWHERE
-    data = position.read(low, high - low)
-    position.move(high - 1, 1, 0)
+        data = position.read(low, high - low)
+    except BaseException:
+        position.stand(hold, start, stop)
+        raise
+    position.move(high - 1, 1, flags)
     return data
 
 

@@ -187,14 +187,17 @@ class Position:
         """The same file and place, with a pin of its own."""
         twin = Position(self.core, self.source, self._seen[0] if self._seen else None)
         _, hold, start, stop = self.place
-        if hold.limit >= 0:
-            view = self.core.pin(hold)
-            if view is not None:
-                twin.place = (view, hold, start, stop)
-            else:
-                # This cursor has left, and the region is being unmapped.
-                twin.move(hold.begin + start, stop - start, 0)
+        if hold.limit >= 0 and not twin.stand(hold, start, stop):
+            # This cursor has left, and the region is being unmapped.
+            twin.move(hold.begin + start, stop - start, 0)
         return twin
+
+    def stand(self, hold: Hold, start: int, stop: int) -> bool:
+        """Stand on that place with a pin of its own, if it is still mapped. Lock-free."""
+        view = self.core.pin(hold)
+        if view is not None:
+            self.place = (view, hold, start, stop)
+        return view is not None
 
     def _keep(self, identity: Identity) -> Identity:
         self._seen.append(identity)
