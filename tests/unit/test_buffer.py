@@ -196,9 +196,9 @@ def test_membership_is_that_of_bytes(words: Pair) -> None:
     for sequence in (words.buffer, words.expected):
         with pytest.raises(ValueError, match="range"):
             operator.contains(sequence, 256)
-        for value in ("a", None, 1.5):
+        for other in ("a", None, 1.5):
             with pytest.raises(TypeError):
-                operator.contains(sequence, value)
+                operator.contains(sequence, other)
 
 
 def test_needles_may_be_any_bytes_like_object(told: Pair) -> None:

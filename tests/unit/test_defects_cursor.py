@@ -183,7 +183,6 @@ def test_forced_removal_takes_whole_path_components(tmp_path: Path, packs: dict[
         assert manager.num_file_handles() == 2
 
 
-@pytest.mark.xfail(reason="a look at is_valid() makes the cursor forget the cause")
 @pytest.mark.usefixtures("as_on_windows")
 def test_cursors_say_why_a_forced_removal_made_them_invalid(packs: dict[str, Path]) -> None:
     """Defect 28: the error names the cause, a dead region is never used again, and a new call maps anew."""
