@@ -3,7 +3,8 @@
 import copy
 import operator
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, SupportsIndex, final, overload
 
@@ -229,13 +230,14 @@ class SlidingWindowMapBuffer(Sequence[int]):
         with memoryview(target) as whole, whole.cast("B") as room:
             if room.readonly:
                 raise TypeError("readinto needs a writable buffer, got a read-only one")
-            position, begin, length, _ = self._access
+            position, begin, length, flags = self._access
             done = 0
             stop = min(start + len(room), length)
             if start < stop:
-                for piece in position.pieces(begin + start, begin + stop):
-                    room[done : done + len(piece)] = piece
-                    done += len(piece)
+                with _travelling(position, begin + stop - 1, flags):
+                    for piece in position.pieces(begin + start, begin + stop):
+                        room[done : done + len(piece)] = piece
+                        done += len(piece)
             return done
 
     def _range(self, start: SupportsIndex | None, end: SupportsIndex | None) -> tuple[int, int]:
@@ -289,22 +291,26 @@ class SlidingWindowMapBuffer(Sequence[int]):
             if not hold.begin <= low < high <= hold.limit:
                 # More than one window has, or another thread has moved the cursor on.
                 del view
-                return _read_across(position, low, high, flags)
+                with _travelling(position, high - 1, flags):
+                    return position.read(low, high - low)
         return view[low - hold.begin : high - hold.begin].tobytes()
 
 
-def _read_across(position: Position, low: int, high: int, flags: int) -> bytes:
-    """Bytes that lie in several windows, one pinned at a time; the buffer's cursor goes to the last of them."""
+@contextmanager
+def _travelling(position: Position, last: int, flags: int) -> Generator[None]:
+    """Let go of the buffer's own window, so that one is pinned at a time, and stand on the byte at ``last`` at the end.
+
+    After an exception the cursor is back where it was, if that is still mapped.
+    """
     # Not even a throw-away name may keep the memoryview, which is the pin.
     hold, start, stop = position.place[1:]
     position.place = NOWHERE
     try:
-        data = position.read(low, high - low)
+        yield
     except BaseException:
         position.stand(hold, start, stop)
         raise
-    position.move(high - 1, 1, flags)
-    return data
+    position.move(last, 1, flags)
 
 
 def _needle(sub: Buffer | SupportsIndex) -> bytes:

@@ -327,7 +327,6 @@ class TestAccess:
             assert buffer.cursor() is not cursor
 
 
-@pytest.mark.xfail(reason="the buffer keeps its own window pinned while it moves on")
 def test_a_slice_across_windows_pins_one_at_a_time(path: Path) -> None:
     """A single handle is enough for a slice, a search and an iteration over the whole file."""
     content = path.read_bytes()

@@ -195,6 +195,14 @@ def test_stats_are_printed_to_stderr_and_keep_the_limits(tmp_path: Path) -> None
     assert stats["pinned_regions"] == stats["view_pinned_regions"] == 0
 
 
+def test_a_thread_pins_one_window_at_a_time(tmp_path: Path) -> None:
+    """With memory for one window, each is unmapped before the next is mapped, though there are handles left."""
+    write_pattern(tmp_path / "file", 8 * GRANULE)
+    result = run(tmp_path, "--stats", "--window-size", str(2 * GRANULE), "--max-memory", str(2 * GRANULE), "file")
+    stats = figures(result.stderr)
+    assert (stats["maps"], stats["evictions"], stats["peak_handles"]) == (4, 3, 1)
+
+
 def test_one_file_given_often_is_mapped_once(tmp_path: Path) -> None:
     """All threads share one manager."""
     write_pattern(tmp_path / "same", 4 * GRANULE)
