@@ -284,16 +284,16 @@ class SlidingWindowMapBuffer(Sequence[int]):
             return b""
         low += begin
         high += begin
-        view, hold, _, _ = position.place
+        hold = position.place[1]
         if not hold.begin <= low < high <= hold.limit:
             position.move(low, high - low, flags)
-            view, hold, _, _ = position.place
-            if not hold.begin <= low < high <= hold.limit:
-                # More than one window has, or another thread has moved the cursor on.
-                del view
-                with _travelling(position, high - 1, flags):
-                    return position.read(low, high - low)
-        return view[low - hold.begin : high - hold.begin].tobytes()
+        view, hold, _, _ = position.place
+        if hold.begin <= low < high <= hold.limit:
+            return view[low - hold.begin : high - hold.begin].tobytes()
+        # More than one window has, or another thread has moved the cursor on.
+        del view
+        with _travelling(position, high - 1, flags):
+            return position.read(low, high - low)
 
 
 @contextmanager
