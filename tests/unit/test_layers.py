@@ -1,0 +1,81 @@
+"""Layers: imports run one way, downwards in the list that the package's docstring gives."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import smmap_typed
+
+PACKAGE: Final = Path(smmap_typed.__file__).parent
+MODULES: Final = sorted(path.stem for path in PACKAGE.glob("*.py"))
+# What uses the package as any other program could: on top of all layers.
+USERS: Final = {"__main__", "_hashing", "cli"}
+
+
+def layers() -> list[str]:
+    """The modules in the order of the docstring: each may use those after it."""
+    lines = re.findall(r"^    (\S.*)$", smmap_typed.__doc__ or "", re.MULTILINE)
+    named: list[str] = []
+    for line in lines:
+        column, _, words = line.partition("  ")
+        named += re.findall(r"\w+", column) + re.findall(r"\b_\w+", words)
+    return named
+
+
+def imports_of(tree: ast.Module) -> set[str]:
+    """The modules of the package that ``tree`` imports anywhere, ``__init__`` for the package itself."""
+    dotted: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            dotted.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            root = f"smmap_typed.{node.module or ''}".rstrip(".") if node.level else node.module or ""
+            dotted.update(f"{root}.{alias.name}" for alias in node.names)
+    inner = (name.split(".")[1:2] for name in dotted if name.split(".")[0] == "smmap_typed")
+    return {name if name in MODULES else "__init__" for names in inner for name in names or ["__init__"]}
+
+
+def upward_edges(module: str, used: set[str], order: list[str]) -> set[str]:
+    """What ``module`` imports that does not stand below it."""
+    rank = {name: place for place, name in enumerate(order)}
+    return {name for name in used if rank.get(name, -1) <= rank[module]}
+
+
+def test_every_module_has_its_layer_and_every_layer_its_module() -> None:
+    """The docstring names each once; only what uses the package stands outside."""
+    order = layers()
+    assert len(order) == len(set(order))
+    assert set(order) | USERS | {"__init__"} == set(MODULES)
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - USERS - {"__init__"}))
+def test_imports_run_downwards(module: str) -> None:
+    """Also those inside of functions and for type checkers; only ``compat`` may use the package itself."""
+    used = imports_of(ast.parse((PACKAGE / f"{module}.py").read_text()))
+    upward = upward_edges(module, used, layers())
+    assert upward == ({"__init__"} if module == "compat" else set())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from smmap_typed._core import Core",
+        "from smmap_typed import _core",
+        "import smmap_typed._core",
+        "from ._core import Core",
+        "from . import _core",
+        "def late() -> None:\n    from smmap_typed._core import Core",
+    ],
+)
+def test_an_upward_import_would_be_seen(line: str) -> None:
+    """In any of its forms."""
+    assert upward_edges("_region", imports_of(ast.parse(line)), layers()) == {"_core"}
+
+
+@pytest.mark.parametrize("line", ["import smmap_typed", "from smmap_typed import WindowCursor"])
+def test_an_import_of_the_package_itself_would_be_seen(line: str) -> None:
+    """It stands above all layers."""
+    assert upward_edges("_region", imports_of(ast.parse(line)), layers()) == {"__init__"}
