@@ -131,17 +131,16 @@ def test_other_algorithms(tmp_path: Path, algorithm: str) -> None:
 
 
 def test_a_failed_file_is_named_and_the_others_are_done(tmp_path: Path) -> None:
-    """A missing file, a directory and a FIFO between good files: one line each on stderr, status 1."""
+    """A missing file, a directory and a device between good files: one line each on stderr, status 1."""
     write_pattern(tmp_path / "first", 100)
     write_pattern(tmp_path / "last", GRANULE)
     (tmp_path / "folder").mkdir()
-    os.mkfifo(tmp_path / "fifo")
-    result = run(tmp_path, "first", "missing\n", "folder", "fifo", "last")
+    result = run(tmp_path, "first", "missing\n", "folder", "/dev/null", "last")
     assert result.stdout == expected(tmp_path, "first", "last")
     assert result.stderr.decode().splitlines() == [
         r"smmap-typed: missing\n: No such file or directory",
         "smmap-typed: folder: Is a directory",
-        "smmap-typed: fifo: not a regular file, so it has no windows",
+        "smmap-typed: /dev/null: not a regular file, so it has no windows",
     ]
     assert result.returncode == 1
 
@@ -168,7 +167,8 @@ def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
         assert process.stdout.readline() == expected(tmp_path, "small")
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait() == 128 + signal.SIGPIPE
+        # 128 + SIGPIPE, a name that the signal module does not have everywhere.
+        assert process.wait() == 141
 
 
 def test_a_full_disk_is_one_line_and_status_1(tmp_path: Path) -> None:
