@@ -17,6 +17,7 @@ import errno
 import mmap
 import time
 from collections.abc import Callable
+from functools import partial
 from threading import Lock
 from typing import Final, TypeVar, final
 
@@ -133,7 +134,7 @@ class Core:
             descriptor = reader.open(source, identity, flags)
         try:
             if flight.reserved < 0:
-                self.make_room(call, lambda last: self.tables.reserve(flight, nbytes, last))
+                self.make_room(call, partial(self.tables.reserve, flight, nbytes))
             began = time.perf_counter()
             try:
                 flight.mapping = mapping = reader.load(descriptor, start, nbytes, source.target)
@@ -277,7 +278,7 @@ class Core:
             with call.guard:
                 self.collect_wanted = False
                 self.tables.drain()
-                candidates = self.tables.idle.snapshot()
+                candidates = list(self.tables.idle.values())
             for hold in candidates:
                 with call.guard:
                     self.tables.drain()

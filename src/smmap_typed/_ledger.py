@@ -71,29 +71,28 @@ class Ledger:
         """Whether more is mapped or reserved than the soft limit allows."""
         return self.total_bytes > self.max_memory
 
-    def reserve(self, nbytes: int) -> bool:
-        """Take a handle and ``nbytes`` for a map that is to come, if both limits allow it."""
+    def reserve(self, nbytes: int, *, over_soft: bool = False) -> bool:
+        """Take a handle and ``nbytes`` for a map that is to come, if both limits allow it.
+
+        With ``over_soft`` also past the soft memory limit; a limit error if a hard one is in the way.
+        """
         handles, total = self.total_handles + 1, self.total_bytes + nbytes
-        if handles > self.max_handles or total > self.max_memory:
+        if handles > self.max_handles:
+            if over_soft:
+                raise HandleLimitError(self.max_handles, self.handles())
             return False
-        self._set_totals(handles, total)
-        return True
-
-    def overdraw(self, nbytes: int) -> None:
-        """Take them past the soft memory limit; a limit error if a hard one is in the way."""
-        if self.total_handles >= self.max_handles:
-            raise HandleLimitError(self.max_handles, self.handles())
-        if self.strict and self.total_bytes + nbytes > self.max_memory:
-            raise MemoryLimitError(self.max_memory, self.total_bytes, nbytes)
-        self._set_totals(self.total_handles + 1, self.total_bytes + nbytes)
-
-    def _set_totals(self, handles: int, nbytes: int) -> None:
+        if total > self.max_memory:
+            if over_soft and self.strict:
+                raise MemoryLimitError(self.max_memory, self.total_bytes, nbytes)
+            if not over_soft:
+                return False
         self.total_handles = handles
-        self.total_bytes = nbytes
+        self.total_bytes = total
         if handles > self.peak_handles:
             self.peak_handles = handles
-        if nbytes > self.peak_bytes:
-            self.peak_bytes = nbytes
+        if total > self.peak_bytes:
+            self.peak_bytes = total
+        return True
 
     def cancel(self, nbytes: int) -> None:
         """Give a reservation back."""

@@ -9,7 +9,7 @@ All of it is guarded by the manager's lock.
 
 from collections import OrderedDict
 from collections.abc import Container
-from typing import Final, final
+from typing import final
 
 from smmap_typed._region import TOMBSTONE, Hold
 
@@ -17,35 +17,11 @@ __all__ = ["IdleQueue"]
 
 
 @final
-class IdleQueue:
-    """Regions in the order of their last release."""
+class IdleQueue(OrderedDict[int, Hold]):
+    """Regions by serial, in the order of their last release.
 
-    __slots__ = ("_queue",)
-
-    def __init__(self) -> None:
-        # An OrderedDict, since the first key of a plain dict costs O(n) after many deletions at the front.
-        self._queue: Final[OrderedDict[int, Hold]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._queue)
-
-    def touch(self, hold: Hold) -> None:
-        """Its last cursor left just now: it goes last. O(1)."""
-        queue = self._queue
-        queue[hold.serial] = hold
-        queue.move_to_end(hold.serial)
-
-    def keep(self, hold: Hold) -> None:
-        """It is idle after all: it has its old place, or if it was taken out meanwhile the last one. O(1)."""
-        self._queue.setdefault(hold.serial, hold)
-
-    def discard(self, hold: Hold) -> None:
-        """It is no candidate any more. O(1)."""
-        self._queue.pop(hold.serial, None)
-
-    def snapshot(self) -> list[Hold]:
-        """All candidates, oldest first. O(n)."""
-        return list(self._queue.values())
+    An OrderedDict, since the first key of a plain dict costs O(n) after many deletions at the front.
+    """
 
     def oldest(self, refused: Container[int]) -> Hold | None:
         """The idle region released longest ago, left in its place.
@@ -55,7 +31,7 @@ class IdleQueue:
         """
         pinned: list[Hold] = []
         found: Hold | None = None
-        for serial, hold in self._queue.items():
+        for serial, hold in self.items():
             if TOMBSTONE in hold.pins or serial in refused:
                 continue
             # No pin at all is the usual case.
@@ -64,5 +40,5 @@ class IdleQueue:
                 break
             pinned.append(hold)
         for hold in pinned:
-            self.discard(hold)
+            del self[hold.serial]
         return found

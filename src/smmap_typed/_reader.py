@@ -38,52 +38,53 @@ class Reader(Protocol):
         ...
 
 
-def _identity(status: os.stat_result, target: Target, *, stamped: bool) -> Identity:
-    """The identity in ``status``; OSError for whatever is no regular file, since that has no size to cut."""
-    if not stat.S_ISREG(status.st_mode):
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
-        raise OSError(errno.EINVAL, "not a regular file, so it has no windows", target)
-    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns if stamped else 0)
+class _FileReader:
+    """What both readers do alike: find out which file it is."""
 
-
-def _identify(source: Source, *, stamped: bool) -> Identity:
-    target = source.target
-    status = os.fstat(target) if isinstance(target, int) else os.stat(target)
-    identity = _identity(status, target, stamped=stamped)
-    source.check(identity)
-    return identity
-
-
-def _open(source: Source, seen: Identity, flags: int, *, stamped: bool) -> int:
-    target = source.target
-    # The user's descriptor is duplicated first: another thread may close it, and its number be given to another file,
-    # between fstat and mmap.
-    descriptor = os.dup(target) if isinstance(target, int) else os.open(target, OPEN_FLAGS | flags)
-    try:
-        status = os.fstat(descriptor)
-        # The usual case without making another identity to compare with.
-        if stamped or status.st_ino != seen.inode or status.st_dev != seen.device or status.st_size != seen.size:
-            seen.check(_identity(status, target, stamped=stamped), target)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-@final
-class MmapReader:
-    """Maps windows: no copy, and bytes that change in the file change in the window."""
-
-    copies: ClassVar[bool] = False
+    copies: ClassVar[bool]
 
     def identify(self, source: Source) -> Identity:
         """See Reader."""
-        return _identify(source, stamped=False)
+        target = source.target
+        identity = self._identity(os.fstat(target) if isinstance(target, int) else os.stat(target), target)
+        source.check(identity)
+        return identity
 
     def open(self, source: Source, seen: Identity, flags: int) -> int:
         """See Reader."""
-        return _open(source, seen, flags, stamped=False)
+        target = source.target
+        # The user's descriptor is duplicated first: another thread may close it, and its number be given to another
+        # file, between fstat and mmap.
+        descriptor = os.dup(target) if isinstance(target, int) else os.open(target, OPEN_FLAGS | flags)
+        try:
+            status = os.fstat(descriptor)
+            # The usual case without making another identity to compare with.
+            if (
+                status.st_ino != seen.inode
+                or status.st_dev != seen.device
+                or status.st_size != seen.size
+                or self.copies
+            ):
+                seen.check(self._identity(status, target), target)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _identity(self, status: os.stat_result, target: Target) -> Identity:
+        """The identity in ``status``; OSError for whatever is no regular file, since that has no size to cut."""
+        if not stat.S_ISREG(status.st_mode):
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
+            raise OSError(errno.EINVAL, "not a regular file, so it has no windows", target)
+        return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns if self.copies else 0)
+
+
+@final
+class MmapReader(_FileReader):
+    """Maps windows: no copy, and bytes that change in the file change in the window."""
+
+    copies = False
 
     def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
         """See Reader."""
@@ -95,21 +96,13 @@ class MmapReader:
 
 
 @final
-class PreadReader:
+class PreadReader(_FileReader):
     """Reads windows into anonymous memory: works on what cannot be mapped, and a truncated file is never a signal.
 
     The memory is an anonymous map rather than ``bytes``, because only a map can tell that a view of it is alive.
     """
 
-    copies: ClassVar[bool] = True
-
-    def identify(self, source: Source) -> Identity:
-        """See Reader."""
-        return _identify(source, stamped=True)
-
-    def open(self, source: Source, seen: Identity, flags: int) -> int:
-        """See Reader."""
-        return _open(source, seen, flags, stamped=True)
+    copies = True
 
     def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
         """See Reader."""

@@ -160,10 +160,15 @@ class Hold:
 
         ``note_release`` is called when it dies, and must be C all the way.
         """
+        mapping = self.mapping
+        if mapping is None:
+            return None
         try:
-            view = self.view()
+            view = memoryview(mapping)
         except ValueError:
             return None
+        if self.copied:
+            view = view.toreadonly()
         pin = Pin(view, note_release)
         pin.serial = self.serial
         pins = self.pins

@@ -102,12 +102,9 @@ class Tables:
 
     def reserve(self, flight: Flight, nbytes: int, last: bool) -> bool:  # noqa: FBT001 - see Core.make_room
         """Take room for the region to come, if there is; at ``last`` past a soft limit, or a limit error."""
-        if last:
-            self.ledger.overdraw(nbytes)
-        elif not self.ledger.reserve(nbytes):
-            return False
-        flight.reserved = nbytes
-        return True
+        if reserved := self.ledger.reserve(nbytes, over_soft=last):
+            flight.reserved = nbytes
+        return reserved
 
     def publish(self, flight: Flight, hold: Hold, seconds: float) -> bool:
         """Let everybody see the region that ``flight`` has mapped in so many seconds; its pin must be there already.
@@ -182,7 +179,7 @@ class Tables:
 
     def _drain_releases(self) -> None:
         # A loop with few calls: it runs once for every move.
-        released, holds, touch = self.released, self.holds, self.idle.touch
+        released, holds, idle = self.released, self.holds, self.idle
         count = len(released)
         for _ in range(count):
             pin = released.popleft()
@@ -196,7 +193,9 @@ class Tables:
             if hold is not None:
                 hold.pins.discard(pin)
                 if not hold.pins:
-                    touch(hold)
+                    # Its last cursor left just now: it goes last.
+                    idle[serial] = hold
+                    idle.move_to_end(serial)
             elif not self._drain_unusual(serial, pin):
                 count -= 1
         self.ledger.pins_ended += count
@@ -209,7 +208,8 @@ class Tables:
             return False
         hold.pins.discard(pin)
         if withdrawn and not hold.pins:
-            self.idle.keep(hold)
+            # It has its old place, or if an evictor has taken it out meanwhile the last one.
+            self.idle.setdefault(-serial, hold)
         elif not withdrawn and len(hold.pins) == 1:
             del self._retired[serial]
         return not withdrawn
@@ -261,4 +261,4 @@ class Tables:
             del self.index[hold.identity]
         del self.holds[hold.serial]
         self.patience = len(self.holds) + _QUEUE_SLACK
-        self.idle.discard(hold)
+        self.idle.pop(hold.serial, None)

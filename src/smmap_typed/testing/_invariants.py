@@ -137,7 +137,7 @@ def _pins_are_alive_or_waiting(core: Core) -> Iterator[str]:
 
 def _unpinned_regions_are_idle(core: Core) -> Iterator[str]:
     """I7: every region without pins is in the idle queue, and nothing else that is not mapped."""
-    idle = {hold.serial for hold in core.tables.idle.snapshot()}
+    idle = {hold.serial for hold in core.tables.idle.values()}
     for hold in core.tables.holds.values():
         if not hold.pins and hold.serial not in idle:
             yield f"the region at {hold.begin} has no pins and is not in the idle queue: nothing can evict it"
@@ -221,7 +221,7 @@ def _dump(core: Core) -> str:
         f"  books: {ledger.total_handles} handles, {ledger.total_bytes} bytes",
         f"  maps={ledger.maps} unmaps={ledger.unmaps}",
         f"  misses={ledger.misses} evictions={ledger.evictions} pins_ended={ledger.pins_ended}",
-        f"  idle, oldest first: {[hold.serial for hold in tables.idle.snapshot()]}",
+        f"  idle, oldest first: {[hold.serial for hold in tables.idle.values()]}",
         f"  waiting: {len(tables.released)} releases, {len(tables.finished)} flights; {len(tables.orphans)} orphans",
         *(f"  region {_line(hold)}" for hold in tables.holds.values()),
         *(f"  flight {_flight_line(flight)}" for flight in tables.flights.values()),
