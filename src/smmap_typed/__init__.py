@@ -4,7 +4,8 @@ The layers, each of which uses only those below it::
 
     compat                      in smmap's place
     manager                     the two public managers
-    _buffer, _cursor            what users hold; _position: where a cursor stands
+    _buffer, _cursor            what users hold
+    _search, _span, _position   searching; a range of a file; where a cursor stands
     _survey, _fork              statistics; children of a fork
     _core                       pins, maps, evicts, closes: the system calls between the lock's sections
     _tables, _gate              what the lock guards, and who may wait for it

@@ -84,7 +84,7 @@ class _FileReader:
 class MmapReader(_FileReader):
     """Maps windows: no copy, and bytes that change in the file change in the window."""
 
-    copies = False
+    copies: ClassVar[bool] = False
 
     def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
         """See Reader."""
@@ -102,7 +102,7 @@ class PreadReader(_FileReader):
     The memory is an anonymous map rather than ``bytes``, because only a map can tell that a view of it is alive.
     """
 
-    copies = True
+    copies: ClassVar[bool] = True
 
     def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
         """See Reader."""

@@ -1,0 +1,68 @@
+"""Searching a span for bytes, piece by piece, as ``bytes.find`` and its relatives do on bytes in memory."""
+
+import operator
+from collections.abc import Iterator
+from typing import SupportsIndex
+
+from typing_extensions import Buffer
+
+from smmap_typed._span import PIECE, Span
+
+__all__ = ["Needle", "bounds", "count", "last_match", "matches", "needle_of"]
+
+Needle = Buffer | SupportsIndex
+"""What can be searched for: something bytes-like, or one byte as a number."""
+
+
+def needle_of(sub: Needle) -> bytes:
+    """``sub`` as bytes; ValueError for a number that is no byte."""
+    if isinstance(sub, SupportsIndex):
+        number = operator.index(sub)
+        if not 0 <= number < 256:  # noqa: PLR2004 - a byte
+            raise ValueError(f"byte must be in range(0, 256), got {number}")
+        return bytes((number,))
+    return bytes(sub)
+
+
+def bounds(length: int, start: SupportsIndex | None, end: SupportsIndex | None) -> tuple[int, int]:
+    """``start`` and ``end`` as ``bytes.find`` takes them: negative from the end, cut at the ends, maybe crossed."""
+    low = 0 if start is None else operator.index(start)
+    high = length if end is None else operator.index(end)
+    return max(low + length, 0) if low < 0 else low, min(high + length if high < 0 else high, length)
+
+
+def matches(span: Span, needle: bytes, low: int, high: int) -> Iterator[int]:
+    """Where ``needle`` begins, from the left and without overlap; an empty one at ``low`` only."""
+    if not needle:
+        yield from [low] if low <= high else []
+        return
+    while high - low >= len(needle):
+        # Long enough for a match that begins in the piece and ends in the next.
+        piece = span.read(low, min(low + PIECE + len(needle) - 1, high))
+        begin = 0
+        while (found := piece.find(needle, begin)) >= 0:
+            yield low + found
+            begin = found + len(needle)
+        low += max(PIECE, begin)
+
+
+def last_match(span: Span, needle: bytes, low: int, high: int) -> int:
+    """The highest index at which ``needle`` begins, or -1."""
+    # The last place for a match to begin at, and one piece less each time.
+    last = high - len(needle)
+    while last >= low:
+        first = max(last - PIECE + 1, low)
+        found = span.read(first, last + len(needle)).rfind(needle)
+        if found >= 0:
+            return first + found
+        last = first - 1
+    return -1
+
+
+def count(span: Span, needle: bytes, low: int, high: int) -> int:
+    """How often ``needle`` occurs without overlap."""
+    if not needle:
+        return max(high - low + 1, 0)
+    if len(needle) == 1:
+        return sum(piece.count(needle) for piece in span.pieces(low, high))
+    return sum(1 for _ in matches(span, needle, low, high))

@@ -1,0 +1,100 @@
+"""Spans: a range of one file as bytes, read through one position that slides along.
+
+What a buffer is bound to, as an immutable value: a thread that reads it goes on reading the same bytes, also while
+another thread binds the buffer to something else.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from smmap_typed._position import NOWHERE, UNASSOCIATED, Position
+
+__all__ = ["PIECE", "UNBOUND", "Span"]
+
+PIECE: Final = 256 * 1024
+"""Bytes. Searches and iteration copy the file in pieces of this size: small enough for the processor's cache, large
+enough that the cost of a piece does not matter."""
+
+
+class Span(NamedTuple):
+    """``length`` bytes of a file from ``begin``. Indices are relative to ``begin`` and in range."""
+
+    position: Position
+    """The buffer's own."""
+    begin: int
+    """Bytes, absolute in the file."""
+    length: int
+    """Bytes."""
+    flags: int
+    """For os.open, beside the usual ones."""
+
+    def read(self, low: int, high: int) -> bytes:
+        """The bytes between two indices. The position moves to their window, if one window has them."""
+        if low >= high:
+            return b""
+        position = self.position
+        low += self.begin
+        high += self.begin
+        hold = position.place[1]
+        if not hold.begin <= low < high <= hold.limit:
+            position.move(low, high - low, self.flags)
+        view, hold, _, _ = position.place
+        if hold.begin <= low < high <= hold.limit:
+            return view[low - hold.begin : high - hold.begin].tobytes()
+        # More than one window has, or another thread has moved the position on.
+        del view
+        with self._travelling(high - 1):
+            return position.read(low, high - low)
+
+    def readinto(self, room: memoryview, low: int) -> int:
+        """Fill ``room`` from index ``low`` on; how many bytes there were."""
+        done = 0
+        high = min(low + len(room), self.length)
+        if low < high:
+            with self._travelling(self.begin + high - 1):
+                for piece in self.position.pieces(self.begin + low, self.begin + high):
+                    room[done : done + len(piece)] = piece
+                    done += len(piece)
+        return done
+
+    def pieces(self, low: int, high: int) -> Iterator[bytes]:
+        """The bytes between two indices, one piece after the other."""
+        for start in range(low, high, PIECE):
+            yield self.read(start, min(start + PIECE, high))
+
+    def pieces_backwards(self) -> Iterator[bytes]:
+        """All the bytes, the last piece first."""
+        for stop in range(self.length, 0, -PIECE):
+            yield self.read(max(stop - PIECE, 0), stop)
+
+    def picked(self, indices: range) -> bytes:
+        """The bytes at ``indices``, read in pieces, so that a large step over a huge file costs little memory."""
+        at_once = max(PIECE // abs(indices.step), 1)
+        parts: list[bytes] = []
+        for first in range(0, len(indices), at_once):
+            some = indices[first : first + at_once]
+            low, high = min(some[0], some[-1]), max(some[0], some[-1])
+            parts.append(self.read(low, high + 1)[:: abs(some.step)][:: 1 if some.step > 0 else -1])
+        return b"".join(parts)
+
+    @contextmanager
+    def _travelling(self, last: int) -> Generator[None]:
+        """Let go of the position's window, so that one is pinned at a time; at the end stand on the byte at ``last``.
+
+        After an exception the position is back where it was, if that is still mapped.
+        """
+        position = self.position
+        # Not even a throw-away name may keep the memoryview, which is the pin.
+        hold, start, stop = position.place[1:]
+        position.place = NOWHERE
+        try:
+            yield
+        except BaseException:
+            position.stand(hold, start, stop)
+            raise
+        position.move(last, 1, self.flags)
+
+
+UNBOUND: Final = Span(UNASSOCIATED, 0, 0, 0)
+"""What a buffer without a file is bound to."""
