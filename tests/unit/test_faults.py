@@ -279,3 +279,35 @@ def test_a_view_that_outlives_a_failed_call_shows_its_bytes(tmp_path: Path, monk
                 manager.make_cursor(path).read(0, SIZE)
         assert manager.make_cursor(path).read(0, SIZE) == content
         assert bytes(view) == content[GRANULE : 2 * GRANULE]
+
+
+@pytest.mark.parametrize("reader", ["mmap", "pread"])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "fault"), KeyboardInterrupt()], ids=["EIO", "KeyboardInterrupt"])
+@pytest.mark.parametrize("name", ["open", "fstat", "close"])
+def test_an_error_that_is_kept_keeps_nothing_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: ReaderName, name: str, error: BaseException
+) -> None:
+    """Its traceback holds the library's frames; what they mapped is closed all the same, not only forgotten."""
+    path = tmp_path / "file"
+    write_pattern(path, SIZE)
+    maps: list[mmap.mmap] = []
+    real_map = mmap.mmap
+
+    def kept(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+        maps.append(real_map(descriptor, size, **rest))
+        return maps[-1]
+
+    monkeypatch.setattr(mmap, "mmap", kept)
+    with SlidingWindowMapManager(GRANULE, reader=reader) as manager:
+        cursor = manager.make_cursor(path)
+        assert cursor.file_size() == SIZE
+        fault: Fault[..., object] = Fault(getattr(os, name), error, 1, after=name == "close")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, fault)
+            with pytest.raises(type(error)) as caught:
+                cursor.use_region(0)
+        assert caught.value.__traceback__ is not None
+        assert all(mapping.closed for mapping in maps)
+        assert (manager.num_file_handles(), manager.mapped_memory_size()) == (0, 0)
+        assert (mapped_bytes_of(path), descriptors_of(path)) == (0, 0)
+        assert cursor.use_region(0).is_valid()
