@@ -71,7 +71,7 @@ def stateful(session: nox.Session) -> None:
 @nox.session
 def downstream(session: nox.Session) -> None:
     """Run smmap's own tests, gitdb's and GitPython with this package in smmap's place."""
-    install(session, "downstream", "peer")
+    install(session, "downstream")
     session.run("pytest", "tests/downstream", *session.posargs)
 
 
