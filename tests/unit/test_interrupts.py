@@ -1,0 +1,104 @@
+"""Interrupts: a handler that strikes at any line of the library and calls it again, in the same thread.
+
+A trace function stands for the handler: it runs where a signal handler or a finaliser may run, at a line of our choice.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import pytest
+
+import smmap_typed
+from smmap_typed import HandleLimitError, ReentrantCallError, SlidingWindowMapManager, WindowCursor
+from support import GRANULE, assert_books_match_kernel, write_pattern
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
+
+LIBRARY = str(Path(smmap_typed.__file__).parent)
+
+
+def lines_until(act: Callable[[], None], handler: Callable[[], None], at: int) -> int:
+    """Run ``act``, with ``handler`` called at the line of the library with number ``at``; how many lines there were."""
+    lines = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> "TraceFunction | None":
+        nonlocal lines
+        if not frame.f_code.co_filename.startswith(LIBRARY):
+            return None
+        if event == "line":
+            lines += 1
+            if lines == at:
+                handler()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        act()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+class Scene:
+    """A manager at its handle limit, and what is done in it, inside and outside of the handler."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        self.content = content
+        self.manager = SlidingWindowMapManager(GRANULE, max_open_handles=4)
+        self.new: Callable[[], WindowCursor] = lambda: self.manager.make_cursor(path)
+        self.standing = self.new().use_region(0)
+        self.leaving = self.new().use_region(GRANULE)
+        self.new().use_region(2 * GRANULE).use_region(3 * GRANULE)
+
+    def read(self, cursor: WindowCursor, granule: int) -> None:
+        """Read a few bytes of one window; they must be right."""
+        offset = granule * GRANULE + 3
+        assert bytes(cursor.use_region(offset, 9).buffer()) == self.content[offset : offset + 9]
+
+    def work(self) -> None:
+        """What is interrupted: a miss that evicts, a hit, a release, a collection, questions."""
+        self.read(self.new(), 5)
+        self.read(self.new(), 0)
+        self.manager.stats()
+        self.manager.collect()
+
+    def handle(self) -> None:
+        """What always works: a hit, a release, a collection, questions."""
+        self.read(self.standing, 0)
+        self.leaving.close()
+        self.manager.collect()
+        assert 1 <= self.manager.num_file_handles() <= 4
+        self.manager.stats()
+
+    def handle_with_a_miss(self) -> None:
+        """What works or is refused at once: a new map."""
+        try:
+            self.read(self.new(), 6)
+        except (ReentrantCallError, HandleLimitError):
+            return
+
+
+@pytest.mark.parametrize("with_a_miss", [False, True], ids=["what always works", "a miss"])
+def test_a_handler_at_any_line_never_waits_and_breaks_nothing(tmp_path: Path, *, with_a_miss: bool) -> None:
+    """Wherever it strikes: right bytes on both sides, true books, and nothing is left when all is released."""
+    path = tmp_path / "file"
+    content = write_pattern(path, 8 * GRANULE)
+    at, lines = 0, 0
+    while lines >= at:
+        at += 1
+        scene = Scene(path, content)
+        handler = scene.handle_with_a_miss if with_a_miss else scene.handle
+        lines = lines_until(scene.work, handler, at)
+        assert_books_match_kernel(scene.manager, path)
+        assert scene.manager.num_file_handles() <= 4
+        scene.standing.close()
+        scene.leaving.close()
+        scene.manager.collect()
+        assert_books_match_kernel(scene.manager, path)
+        assert scene.manager.num_file_handles() == 0
+    assert at > 50
