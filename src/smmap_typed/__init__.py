@@ -7,7 +7,7 @@ The layers, each of which uses only those below it::
     _buffer, _cursor            what users hold
     _search, _span, _position   searching; a range of a file; where a cursor stands
     _survey, _fork              statistics; children of a fork
-    _core                       pins, maps, evicts, closes: the system calls between the lock's sections
+    _core, _evictor             pins and maps; evicts and closes: the system calls between the lock's sections
     _tables, _gate              what the lock guards, and who may wait for it
     _ledger, _lru, _region      limits and figures; who goes next; what is mapped and who pins it
     _reader, _file, _window     system calls; which file; which window

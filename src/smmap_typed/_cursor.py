@@ -72,7 +72,7 @@ class WindowCursor:
         :param size: bytes; 0 for as many as possible, which is at least half a window, or up to the end of the file.
             Up to half a window is never cut by anything but the end of the file; ask ``size()`` for more.
         :param flags: more flags for ``os.open`` if the file must be opened; none that write.
-        :raises ValueError: if an argument is negative, or a flag writes.
+        :raises ValueError: if an argument is negative, or a flag writes; TypeError if one is no integer.
         :raises OSError: if the file cannot be opened or mapped.
         :raises FileChangedError: if a new window is needed and the file is another one or shorter by now.
         :raises HandleLimitError: if all handles are pinned; MemoryLimitError likewise under ``strict_memory``.
@@ -85,8 +85,13 @@ class WindowCursor:
         position = self._position
         view, hold, _, _ = position.place
         begin = hold.begin
-        stop = offset + size
-        # The whole of a hit: no call, no lock. limit is -1 once the manager has given the region up.
+        try:
+            stop = offset + size
+        except TypeError:
+            check_range(offset, size)
+            raise
+        # The whole of a hit: no call, no lock. limit is -1 once the manager has given the region up. A float passes
+        # here, and is refused by buffer(): looking at the types would cost a hit a tenth of its time.
         if begin <= offset < stop <= hold.limit:
             position.place = (view, hold, offset - begin, stop - begin)
         elif position is UNASSOCIATED:

@@ -32,19 +32,19 @@ def survives(core: Core) -> None:
 def _before() -> None:
     for reference in _cores.copy():
         core = reference()
-        if core is not None and core.lock.acquire(timeout=-1 if depth() == 0 else _PATIENCE_SECONDS):
+        if core is not None and core.evictor.lock.acquire(timeout=-1 if depth() == 0 else _PATIENCE_SECONDS):
             _locked.append(core)
 
 
 def _after() -> None:
     while _locked:
-        _locked.pop().lock.release()
+        _locked.pop().evictor.lock.release()
 
 
 def _after_in_child() -> None:
     me = threading.get_ident()
     for core in _locked:
-        core.disown(lambda flight: flight.owner != me)
+        core.evictor.disown(lambda flight: flight.owner != me)
     _after()
 
 

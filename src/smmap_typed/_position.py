@@ -113,17 +113,17 @@ class Position:
         begin, size = hold.begin, hold.size
         self.place = (view, hold, offset - begin, stop - begin if stop - begin <= size else size)
         if len(core.tables.released) > core.tables.patience:
-            core.tidy()
-        if core.overdrawn:
+            core.evictor.tidy()
+        if core.tables.overdrawn:
             # The window that was left just now may be what is too much.
             del view
-            core.trim()
+            core.evictor.trim()
 
     def _move_elsewhere(self, offset: int, size: int, flags: int) -> None:
         """As ``move``, for what is no plain request inside a known file: the first use, size 0, the end, bad input."""
         check_range(offset, size)
         offset, size = operator.index(offset), operator.index(size)
-        if self.core.closed:
+        if self.core.tables.closed:
             self.place = NOWHERE
             self.core.check_open()
         self.place = self._on_file(lambda identity: self._find(identity, offset, size, flags))
@@ -232,8 +232,8 @@ class Position:
         return view[offset - begin : reached - begin], reached
 
     def _trim(self) -> None:
-        if self.core.overdrawn:
-            self.core.trim()
+        if self.core.tables.overdrawn:
+            self.core.evictor.trim()
 
     def _find(self, identity: Identity, offset: int, size: int, flags: int) -> Place:
         if offset >= identity.size:

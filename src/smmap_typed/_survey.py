@@ -16,7 +16,7 @@ Use: TypeAlias = Literal["idle", "pinned", "viewed"]
 
 def survey(core: Core) -> ManagerStats:
     """What ``core`` did and holds. O(regions). Nested it never waits, and then counts what it sees in passing."""
-    with Call(core) as call:
+    with Call(core.evictor) as call:
         try:
             with call.guard:
                 core.tables.drain()

@@ -44,6 +44,7 @@ class Tables:
 
     __slots__ = (
         "_retired",
+        "closed",
         "finished",
         "flights",
         "holds",
@@ -52,6 +53,7 @@ class Tables:
         "ledger",
         "next_serial",
         "orphans",
+        "overdrawn",
         "patience",
         "released",
     )
@@ -77,6 +79,10 @@ class Tables:
         self.patience = _QUEUE_SLACK
         """How many releases may wait before a lock-free move tries to have them drained: about one for each region,
         or nobody would drain them while moves take no lock and nothing misses. Read without the lock."""
+        self.closed = False
+        """Written once. Read without the lock by every move."""
+        self.overdrawn = False
+        """Something was mapped past the soft memory limit, and nobody has trimmed since. Read without the lock."""
         self.next_serial = 1
         """The serial of the next region."""
         self._retired: Final[dict[int, Hold]] = {}
@@ -100,17 +106,14 @@ class Tables:
                 flight.reserved = nbytes
         return other
 
-    def reserve(self, flight: Flight, nbytes: int, last: bool) -> bool:  # noqa: FBT001 - see Core.make_room
+    def reserve(self, flight: Flight, nbytes: int, last: bool) -> bool:  # noqa: FBT001 - see Evictor.make_room
         """Take room for the region to come, if there is; at ``last`` past a soft limit, or a limit error."""
         if reserved := self.ledger.reserve(nbytes, over_soft=last):
             flight.reserved = nbytes
         return reserved
 
-    def publish(self, flight: Flight, hold: Hold, seconds: float) -> bool:
-        """Let everybody see the region that ``flight`` has mapped in so many seconds; its pin must be there already.
-
-        Returns whether the soft memory limit is exceeded.
-        """
+    def publish(self, flight: Flight, hold: Hold, seconds: float) -> None:
+        """Let everybody see the region that ``flight`` has mapped in so many seconds; its pin must be there already."""
         windows = self.index.get(hold.identity)
         if windows is None:
             windows = self.index[hold.identity] = {}
@@ -123,7 +126,8 @@ class Tables:
         flight.mapping = None
         del self.flights[flight.key]
         flight.finish()
-        return ledger.total_bytes > ledger.max_memory
+        if ledger.total_bytes > ledger.max_memory:
+            self.overdrawn = True
 
     def bury(self, hold: Hold, *, evicted: bool) -> Flight | None:
         """Set the tombstone on a region and register the flight that unmaps it; None if it is in use after all.

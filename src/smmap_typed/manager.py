@@ -68,7 +68,7 @@ class StaticWindowMapManager:
     def __repr__(self) -> str:
         ledger = self._core.ledger
         return (
-            f"<{type(self).__name__}{' closed' if self._core.closed else ''}: {ledger.total_handles} of "
+            f"<{type(self).__name__}{' closed' if self._core.tables.closed else ''}: {ledger.total_handles} of "
             f"{ledger.max_handles} handles, {ledger.total_bytes} of {ledger.max_memory} bytes>"
         )
 
@@ -90,7 +90,7 @@ class StaticWindowMapManager:
         handler or GC callback; one that interrupts the library itself is served as soon as that has finished.
         """
         self._settle()
-        return self._core.collect()
+        return self._core.evictor.collect()
 
     def num_file_handles(self) -> int:
         """Regions that are mapped or just being mapped. Before CPython 3.13 each costs one descriptor."""
@@ -125,7 +125,7 @@ class StaticWindowMapManager:
 
     def reset_stats(self) -> None:
         """Clear the counters and start the peaks anew; gauges stay, and ``maps`` becomes ``handles``."""
-        with Call(self._core) as call, call.guard:
+        with Call(self._core.evictor) as call, call.guard:
             self._core.tables.drain()
             self._core.ledger.reset(self._core.tables.open_pins())
 
@@ -144,18 +144,18 @@ class StaticWindowMapManager:
         memory = core.ledger.max_memory if isinstance(max_memory_size, EllipsisType) else _memory_bytes(max_memory_size)
         handles = core.ledger.max_handles if isinstance(max_open_handles, EllipsisType) else _handles(max_open_handles)
         core.check_open()
-        with Call(core) as call:
+        with Call(core.evictor) as call:
             with call.guard:
                 core.tables.drain()
                 _check_pinned(core, memory, handles)
-            core.make_room(call, _shrinking(core, memory, handles))
+            core.evictor.make_room(call, _shrinking(core, memory, handles))
 
     def close(self) -> None:
         """Unmap everything idle now, and the rest as soon as its last cursor or view lets go. Idempotent.
 
         Cursors become invalid, live views stay readable; queries, ``stats`` and ``collect`` still answer.
         """
-        self._core.close()
+        self._core.evictor.close()
 
     def force_map_handle_removal_win(self, base_path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> int:
         """On Windows, unmap every region of the files at or below ``base_path``, pinned or not; how many.
@@ -172,10 +172,10 @@ class StaticWindowMapManager:
         def lies_below(hold: Hold) -> bool:
             return hold.source.lies_below(base)
 
-        with Call(core) as call:
+        with Call(core.evictor) as call:
             with call.guard:
                 files = {hold.identity for hold in core.tables.holds.values() if lies_below(hold)}
-            return core.retire(
+            return core.evictor.retire(
                 call,
                 lambda hold: hold.identity in files,
                 f"force_map_handle_removal_win({base_path!r}) closed it",
@@ -184,9 +184,9 @@ class StaticWindowMapManager:
 
     def _settle(self) -> None:
         if self._core.tables.orphans:
-            with Call(self._core) as call:
+            with Call(self._core.evictor) as call:
                 if not call.nested:
-                    self._core.settle_orphans(call)
+                    self._core.evictor.settle_orphans(call)
 
 
 @final
@@ -260,9 +260,9 @@ def _check_pinned(core: Core, memory: int, handles: int) -> None:
 
 
 def _shrinking(core: Core, memory: int, handles: int) -> Callable[[bool], bool]:
-    """How ``Core.make_room`` sets new limits: only once they are kept, so that they hold at every instant."""
+    """How ``Evictor.make_room`` sets new limits: only once they are kept, so that they hold at every instant."""
 
-    def set_limits(last: bool) -> bool:  # noqa: FBT001 - see Core.make_room
+    def set_limits(last: bool) -> bool:  # noqa: FBT001 - see Evictor.make_room
         ledger = core.ledger
         if ledger.total_handles > handles:
             if last:

@@ -42,11 +42,11 @@ def check_invariants(manager: StaticWindowMapManager) -> None:
     :raises ReentrantCallError: from a handler that interrupted the library while it held its lock.
     """
     core = manager._core
-    if core.closed:
+    if core.tables.closed:
         # The close may be under way in another thread; once this returns, it is done.
         manager.close()
     statistics = manager.stats()
-    with Call(core) as call, call.guard:
+    with Call(core.evictor) as call, call.guard:
         core.tables.drain()
         for identifier, rule in _RULES.items():
             _judge(core, identifier, rule(core))
@@ -162,7 +162,7 @@ def _flights_are_single(core: Core) -> Iterator[str]:
 def _closed_means_empty(core: Core) -> Iterator[str]:
     """I9: a closed manager keeps nothing but the maps that cursors and views have not let go of yet."""
     tables = core.tables
-    if core.closed and (tables.holds or tables.index or len(tables.idle)):
+    if core.tables.closed and (tables.holds or tables.index or len(tables.idle)):
         yield f"the manager is closed and {len(tables.holds)} regions are in the tables"
 
 
@@ -216,7 +216,7 @@ def _dump(core: Core) -> str:
     """The state of a core for people to read. Under its lock."""
     tables, ledger = core.tables, core.ledger
     lines = (
-        f"  closed={core.closed} overdrawn={core.overdrawn} collect_wanted={core.collect_wanted}",
+        f"  closed={core.tables.closed} overdrawn={core.tables.overdrawn} collect_wanted={core.evictor.collect_wanted}",
         f"  limits: {ledger.max_handles} handles, {ledger.max_memory} bytes{', strictly' if ledger.strict else ''}",
         f"  books: {ledger.total_handles} handles, {ledger.total_bytes} bytes",
         f"  maps={ledger.maps} unmaps={ledger.unmaps}",

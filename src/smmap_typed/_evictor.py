@@ -1,0 +1,198 @@
+"""The evictor: unmaps, to make room, on request, and for good. The other half of the core.
+
+Choosing a victim and setting its tombstone happens under the lock, closing its map outside; see _tables for what must
+be true in between. It knows no files and maps nothing.
+"""
+
+import contextlib
+import mmap
+from collections.abc import Callable
+from threading import Lock
+from typing import Final, final
+
+from smmap_typed._gate import Call, Flight
+from smmap_typed._region import Hold
+from smmap_typed._tables import Tables
+from smmap_typed.exceptions import HandleLimitError, MemoryLimitError, ReentrantCallError
+
+__all__ = ["Evictor", "close_unless_viewed"]
+
+
+@final
+class Evictor:
+    """What unmaps for one manager. Every method is safe in any thread, and nested."""
+
+    __slots__ = ("collect_wanted", "lock", "tables")
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables: Final = tables
+        self.lock: Lock = Lock()
+        """Guards the tables and the ledger. Never held across a system call; see _gate."""
+        self.collect_wanted = False
+        """A nested ``collect`` found the lock taken. Anyone sets it; served on the way out."""
+
+    def make_room(self, call: Call, attempt: Callable[[bool], bool]) -> None:
+        """Evict, least recently used first, until ``attempt(False)`` is true; with nothing idle left ``attempt(True)``.
+
+        It is called under the lock. If the last attempt raises a limit error while others are just mapping or
+        unmapping, those are waited for first: their outcome may be the room that is missing.
+        """
+        refused: set[int] = set()
+        while True:
+            other = None
+            with call.guard:
+                self.tables.drain()
+                if attempt(False):  # noqa: FBT003 - whether it is the last
+                    return
+                flight = self.tables.bury_oldest(refused)
+                if flight is None:
+                    other = self.tables.someone_unmapping()
+                    if other is None:
+                        try:
+                            attempt(True)  # noqa: FBT003
+                        except (HandleLimitError, MemoryLimitError):
+                            other = self.tables.someone_mapping()
+                            if other is None:
+                                raise
+                        else:
+                            return
+            if other is not None:
+                call.wait(other)
+            elif flight is not None and not self._unmap(flight):
+                refused.add(flight.serial)
+
+    def evict_extra(self, call: Call, nbytes: int) -> None:
+        """Unmap at least one region and ``nbytes``, if so much is idle."""
+        freed = 0
+        refused: set[int] = set()
+        while freed < nbytes:
+            with call.guard:
+                self.tables.drain()
+                flight = self.tables.bury_oldest(refused)
+            if flight is None or flight.victim is None:
+                return
+            if self._unmap(flight):
+                freed += flight.victim.size
+            else:
+                refused.add(flight.serial)
+
+    def _unmap(self, flight: Flight) -> bool:
+        """Close the map that ``flight`` buried; False if a view keeps it mapped after all.
+
+        Settled by whoever enters the lock next, the caller at the latest on its way out.
+        """
+        try:
+            if flight.mapping is not None:
+                flight.mapping.close()
+        except BufferError:
+            return False
+        finally:
+            self.tables.finished.append(flight)
+        return True
+
+    def tidy(self) -> None:
+        """Drain the queues, unless the lock is taken: then its holder does."""
+        with Call(self):
+            if self.lock.acquire(blocking=False):
+                try:
+                    self.tables.drain()
+                finally:
+                    self.lock.release()
+
+    def trim(self) -> None:
+        """Unmap what is idle until the soft memory limit is kept again, or nothing is idle (I3)."""
+        with Call(self) as call, contextlib.suppress(ReentrantCallError):
+            self.make_room(call, self._is_trimmed)
+
+    def _is_trimmed(self, last: bool) -> bool:  # noqa: FBT001 - see make_room
+        if trimmed := last or not self.tables.ledger.over_memory():
+            self.tables.overdrawn = False
+        return trimmed
+
+    def collect(self) -> int:
+        """Unmap everything idle; the number of regions unmapped. O(regions). Nested it never waits."""
+        with Call(self) as call:
+            return self._collect(call)
+
+    def _collect(self, call: Call) -> int:
+        freed = 0
+        # Left before the lock is tried, so that its holder cannot overlook it.
+        self.collect_wanted = call.nested
+        try:
+            with call.guard:
+                self.collect_wanted = False
+                self.tables.drain()
+                candidates = list(self.tables.idle.values())
+            for hold in candidates:
+                with call.guard:
+                    self.tables.drain()
+                    flight = self.tables.bury(hold, evicted=False)
+                if flight is not None:
+                    freed += self._unmap(flight)
+        except ReentrantCallError:
+            self.collect_wanted = True
+        return freed
+
+    def has_requests(self) -> bool:
+        """Whether nested calls have left something to do."""
+        return self.collect_wanted or bool(self.tables.finished)
+
+    def serve(self) -> None:
+        """Do what nested calls have left, on the way out of the call that they interrupted."""
+        with Call(self, serves=False) as call:
+            if self.collect_wanted:
+                self._collect(call)
+            with call.guard:
+                self.tables.drain()
+
+    def close(self) -> None:
+        """Give every region up. Idempotent."""
+        with Call(self) as call:
+            with call.guard:
+                self.tables.closed = True
+                self.tables.drain()
+            self.retire(call, lambda _: True, "its manager was closed")
+
+    def retire(self, call: Call, condemned: Callable[[Hold], bool], verdict: str, *, by_force: bool = False) -> int:
+        """Give up the regions that are ``condemned``, pinned or not; how many there were.
+
+        What a view still shows stays mapped, and in the books, until the view is gone. ``by_force`` takes the cursors'
+        own memoryviews away from them; otherwise they let go when they are used or dropped next.
+        """
+        with call.guard:
+            holds = [hold for hold in self.tables.holds.values() if condemned(hold)]
+            mappings = [self.tables.retire(hold, verdict) for hold in holds]
+        if by_force:
+            for hold in holds:
+                hold.release_pins()
+        while mappings:
+            mapping = mappings.pop()
+            if mapping is not None:
+                close_unless_viewed(mapping)
+        mapping = None
+        self.settle_orphans(call)
+        return len(holds)
+
+    def settle_orphans(self, call: Call) -> None:
+        """Free the given-up maps whose views are gone, and strike them out of the books."""
+        for orphan in self.tables.orphans.copy():
+            mapping = orphan.mapping()
+            if mapping is not None:
+                close_unless_viewed(mapping)
+        mapping = None
+        with call.guard:
+            self.tables.settle_orphans()
+
+    def disown(self, is_lost: Callable[[Flight], bool]) -> None:
+        """End the flights whose threads did not come along into the child of a fork. Under the lock."""
+        for flight in [flight for flight in self.tables.flights.values() if is_lost(flight)]:
+            self.tables.settle(flight)
+
+
+def close_unless_viewed(mapping: mmap.mmap) -> bool:
+    """Unmap, unless somebody holds a view: then nothing changes, since BufferError comes before anything is done."""
+    try:
+        mapping.close()
+    except BufferError:
+        return False
+    return True
