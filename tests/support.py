@@ -182,6 +182,8 @@ def opcodes_of(act: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
+    # CPython 3.12 counts nothing unless a frame wants opcodes when tracing begins.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         act()
