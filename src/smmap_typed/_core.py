@@ -14,7 +14,6 @@ holds the lock next, usually the same thread at once: so neither an exception no
 
 import errno
 import time
-from functools import partial
 from typing import Final, final
 
 from smmap_typed import _reader
@@ -26,7 +25,7 @@ from smmap_typed._reader import Reader
 from smmap_typed._region import Hold
 from smmap_typed._tables import Tables
 from smmap_typed._window import Grid
-from smmap_typed.exceptions import ManagerClosedError
+from smmap_typed.exceptions import ManagerClosedError, SmmapError
 
 __all__ = ["Core"]
 
@@ -85,22 +84,29 @@ class Core:
         waited = False
         with Call(self.evictor) as call:
             while True:
-                mine = Flight((identity, start))
+                mine = Flight()
+                mine.key = (identity, start)
                 try:
                     with call.guard:
                         tables.drain()
                         self.check_open()
                         hold = tables.find(identity, start)
-                        view = None if hold is None else hold.pin(self.note_release)
-                        if hold is not None and view is not None:
-                            self.ledger.misses += waited
-                            return view, hold
+                        if hold is not None:
+                            view = hold.pin(self.note_release)
+                            if view is not None:
+                                self.ledger.misses += waited
+                                return view, hold
+                            tables.bring_out_the_dead(hold)
                         other = tables.take_off(mine, nbytes)
                     if other is mine:
                         return self._map(call, mine, source, nbytes, flags)
                 finally:
+                    # Everything that a failed flight took is given back, by whoever enters the lock next, this thread
+                    # at the latest on its way out. Posted first: no exception can strike before.
                     if not mine.done:
-                        self._land(mine)
+                        tables.finished.append(mine)
+                        if mine.mapping is not None:
+                            close_unless_viewed(mine.mapping)
                 call.wait(other)
                 waited = True
 
@@ -115,13 +121,13 @@ class Core:
             descriptor = reader.open(source, identity, flags)
         try:
             if flight.reserved < 0:
-                self.evictor.make_room(call, partial(self.tables.reserve, flight, nbytes))
+                self.evictor.make_room(call, lambda last: self.tables.reserve(flight, nbytes, last=last))
             began = time.perf_counter()
             try:
-                flight.mapping = mapping = reader.load(descriptor, start, nbytes, source.target)
+                flight.mapping = mapping = reader.load(descriptor, source, identity, start, nbytes)
             except OSError as error:
                 self._retry_after(error, call, flight, nbytes)
-                flight.mapping = mapping = reader.load(descriptor, start, nbytes, source.target)
+                flight.mapping = mapping = reader.load(descriptor, source, identity, start, nbytes)
             seconds = time.perf_counter() - began
         finally:
             _reader.close(descriptor)
@@ -151,15 +157,9 @@ class Core:
 
     def _retry_after(self, error: OSError, call: Call, flight: Flight, nbytes: int) -> None:
         """Return if the system call is worth one retry: something was scarce, and there is more of it now."""
-        flight.failures += 1
+        if not isinstance(error, SmmapError):
+            flight.failures += 1
         if error.errno not in _SCARCE:
             raise error
-        self.evictor.evict_extra(call, nbytes)
-
-    def _land(self, flight: Flight) -> None:
-        """The end of a flight that was to map and did not: everything it took is given back."""
-        if self.tables.flights.get(flight.key) is flight:
-            if flight.mapping is not None:
-                close_unless_viewed(flight.mapping)
-            # Settled on the way out, or by whoever enters the lock before.
-            self.tables.finished.append(flight)
+        # One region has a descriptor; for memory it takes as much as is wanted.
+        self.evictor.evict_extra(call, nbytes if error.errno == errno.ENOMEM else 1)

@@ -40,64 +40,72 @@ class Evictor:
         refused: set[int] = set()
         while True:
             other = None
-            with call.guard:
-                self.tables.drain()
-                if attempt(False):  # noqa: FBT003 - whether it is the last
-                    return
-                flight = self.tables.bury_oldest(refused)
-                if flight is None:
-                    other = self.tables.someone_unmapping()
-                    if other is None:
-                        try:
-                            attempt(True)  # noqa: FBT003
-                        except (HandleLimitError, MemoryLimitError):
-                            other = self.tables.someone_mapping()
-                            if other is None:
-                                raise
-                        else:
+            flight = Flight()
+            try:
+                with call.guard:
+                    self.tables.drain()
+                    if attempt(False):  # noqa: FBT003 - whether it is the last
+                        return
+                    if not self.tables.bury_oldest(flight, refused):
+                        other = self._attempt_last(attempt)
+                        if other is None:
                             return
+                if not self._unmap(flight):
+                    refused.add(flight.serial)
+            finally:
+                # Here and not in a method: an exception could strike at its entry.
+                if flight.victim is not None:
+                    self.tables.finished.append(flight)
             if other is not None:
                 call.wait(other)
-            elif flight is not None and not self._unmap(flight):
-                refused.add(flight.serial)
+
+    def _attempt_last(self, attempt: Callable[[bool], bool]) -> Flight | None:
+        """The last attempt, or a flight to wait for before it. Under the lock."""
+        other = self.tables.someone_unmapping()
+        if other is None:
+            try:
+                attempt(True)  # noqa: FBT003 - whether it is the last
+            except (HandleLimitError, MemoryLimitError):
+                other = self.tables.someone_mapping()
+                if other is None:
+                    raise
+        return other
 
     def evict_extra(self, call: Call, nbytes: int) -> None:
         """Unmap at least one region and ``nbytes``, if so much is idle."""
         freed = 0
         refused: set[int] = set()
         while freed < nbytes:
-            with call.guard:
-                self.tables.drain()
-                flight = self.tables.bury_oldest(refused)
-            if flight is None or flight.victim is None:
-                return
-            if self._unmap(flight):
-                freed += flight.victim.size
-            else:
-                refused.add(flight.serial)
+            flight = Flight()
+            try:
+                with call.guard:
+                    self.tables.drain()
+                    if not self.tables.bury_oldest(flight, refused):
+                        return
+                if self._unmap(flight) and flight.victim is not None:
+                    freed += flight.victim.size
+                else:
+                    refused.add(flight.serial)
+            finally:
+                # Here and not in a method: an exception could strike at its entry.
+                if flight.victim is not None:
+                    self.tables.finished.append(flight)
 
     def _unmap(self, flight: Flight) -> bool:
-        """Close the map that ``flight`` buried; False if a view keeps it mapped after all.
+        """Close the map that ``flight`` buried; False if there is none, or a view keeps it mapped after all.
 
-        Settled by whoever enters the lock next, the caller at the latest on its way out.
+        The caller then posts the flight to be settled by whoever enters the lock next, itself at the latest on its way
+        out.
         """
-        try:
-            if flight.mapping is not None:
-                flight.mapping.close()
-        except BufferError:
-            return False
-        finally:
-            self.tables.finished.append(flight)
-        return True
+        return flight.mapping is not None and close_unless_viewed(flight.mapping)
 
     def tidy(self) -> None:
         """Drain the queues, unless the lock is taken: then its holder does."""
         with Call(self):
-            if self.lock.acquire(blocking=False):
-                try:
+            # Not acquire(blocking=False): see _gate.
+            if not self.lock.locked():
+                with self.lock:
                     self.tables.drain()
-                finally:
-                    self.lock.release()
 
     def trim(self) -> None:
         """Unmap what is idle until the soft memory limit is kept again, or nothing is idle (I3)."""
@@ -124,14 +132,21 @@ class Evictor:
                 self.tables.drain()
                 candidates = list(self.tables.idle.values())
             for hold in candidates:
-                with call.guard:
-                    self.tables.drain()
-                    flight = self.tables.bury(hold, evicted=False)
-                if flight is not None:
-                    freed += self._unmap(flight)
+                freed += self._collect_one(call, hold)
         except ReentrantCallError:
             self.collect_wanted = True
         return freed
+
+    def _collect_one(self, call: Call, hold: Hold) -> bool:
+        flight = Flight()
+        try:
+            with call.guard:
+                self.tables.drain()
+                buried = self.tables.bury(flight, hold, evicted=False)
+            return buried and self._unmap(flight)
+        finally:
+            if flight.victim is not None:
+                self.tables.finished.append(flight)
 
     def has_requests(self) -> bool:
         """Whether nested calls have left something to do."""
@@ -186,6 +201,7 @@ class Evictor:
     def disown(self, is_lost: Callable[[Flight], bool]) -> None:
         """End the flights whose threads did not come along into the child of a fork. Under the lock."""
         for flight in [flight for flight in self.tables.flights.values() if is_lost(flight)]:
+            flight.forget_waiters()
             self.tables.settle(flight)
 
 

@@ -65,8 +65,8 @@ class Source(NamedTuple):
         path = os.fspath(given)
         # Joined, not normalised: abspath would turn link/.. into another file.
         if isinstance(path, bytes):
-            return cls(given, path if os.path.isabs(path) else os.path.join(os.getcwdb(), path))
-        return cls(given, path if os.path.isabs(path) else os.path.join(os.getcwd(), path))
+            return cls(given, path if os.path.isabs(path) or not path else os.path.join(os.getcwdb(), path))
+        return cls(given, path if os.path.isabs(path) or not path else os.path.join(os.getcwd(), path))
 
     def check(self, identity: Identity) -> None:
         """Raise FileChangedError if the descriptor's number belongs to another file by now."""
@@ -85,6 +85,6 @@ def _inode_behind(descriptor: int) -> tuple[int, int] | None:
     """Device and inode of an open descriptor; a closed one is reported by the first use, like a bad path."""
     try:
         status = os.fstat(descriptor)
-    except OSError:
+    except (OSError, OverflowError):
         return None
     return status.st_dev, status.st_ino

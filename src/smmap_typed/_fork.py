@@ -11,14 +11,23 @@ import weakref
 from typing import Final
 
 from smmap_typed._core import Core
-from smmap_typed._gate import depth
+from smmap_typed._gate import is_inside
 
 __all__ = ["survives"]
 
 _cores: Final[set[weakref.ref[Core]]] = set()
 """The cores that are alive. Copied in one step, where a WeakSet would be iterated over in many."""
-_locked: Final[list[Core]] = []
-"""The cores whose locks the forking thread took; used between the two hooks only."""
+
+
+class _Forking(threading.local):
+    """What a thread that forks does between the two hooks; others may fork at the same time."""
+
+    def __init__(self) -> None:
+        self.locked: list[Core] = []
+        """The cores whose locks it took."""
+
+
+_forking: Final = _Forking()
 
 # A thread that forks inside the library may hold the lock itself: then it goes on in the child, and waiting is vain.
 _PATIENCE_SECONDS: Final = 1.0
@@ -32,18 +41,18 @@ def survives(core: Core) -> None:
 def _before() -> None:
     for reference in _cores.copy():
         core = reference()
-        if core is not None and core.evictor.lock.acquire(timeout=-1 if depth() == 0 else _PATIENCE_SECONDS):
-            _locked.append(core)
+        if core is not None and core.evictor.lock.acquire(timeout=_PATIENCE_SECONDS if is_inside() else -1):
+            _forking.locked.append(core)
 
 
 def _after() -> None:
-    while _locked:
-        _locked.pop().evictor.lock.release()
+    while _forking.locked:
+        _forking.locked.pop().evictor.lock.release()
 
 
 def _after_in_child() -> None:
     me = threading.get_ident()
-    for core in _locked:
+    for core in _forking.locked:
         core.evictor.disown(lambda flight: flight.owner != me)
     _after()
 

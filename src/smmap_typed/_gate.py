@@ -1,11 +1,18 @@
 """The gate: the manager's only lock, and who may wait for it.
 
-**Why a plain lock and a count for each thread.** A signal handler, a finaliser or a GC callback can run in the middle
+**Why a plain lock and a mark for each thread.** A signal handler, a finaliser or a GC callback can run in the middle
 of any line of the library and call it again. A plain lock would then wait for its own thread for ever, and an RLock
 would let the handler change the tables under the feet of the code that it interrupted. So each outermost call of a
-thread may wait for the lock, and a nested one only tries it. The count is raised *before* the lock is taken and
-lowered after it is free: at worst a nested call does not wait though it could have. It counts calls of all managers,
-since two threads, each inside one manager, could otherwise wait for each other through finalisers that use the other.
+thread may wait for the lock, and a nested one enters only if it finds the lock free. The mark is a weak reference to
+the outermost call: it is set *before* the lock is taken and taken back after it is free, and if an exception strikes
+between two lines it dies with the call's frame. It is one for all managers, since two threads, each inside one, could
+otherwise wait for each other through finalisers that use the other.
+
+**Why a nested call looks and then takes.** ``acquire(blocking=False)`` followed by ``try`` has a gap: a signal's
+exception that strikes in it leaves the lock held for ever. ``with lock`` has none. Between the look and the ``with``
+another thread may come first; then the nested call waits for a short section that makes no system call. It cannot wait
+for its own thread, which it would have found inside, nor in a circle: each thread in a circle would have taken its lock
+before it looked at the next one, so the last one to look would have found that taken.
 
 **What the lock covers** is table look-ups and arithmetic. System calls, and waiting for other threads' system calls,
 happen outside, or a slow disk would stall the readers of every other file.
@@ -13,6 +20,7 @@ happen outside, or a slow disk would stall the readers of every other file.
 
 import mmap
 import threading
+import weakref
 from types import TracebackType
 from typing import Final, Protocol, final
 
@@ -20,7 +28,7 @@ from smmap_typed._file import Identity
 from smmap_typed._region import Hold
 from smmap_typed.exceptions import ReentrantCallError
 
-__all__ = ["Call", "Flight", "FlightKey", "Guarded", "depth"]
+__all__ = ["Call", "Flight", "FlightKey", "Guarded", "is_inside"]
 
 FlightKey = tuple[Identity, int]
 """A file and the start of one of its windows."""
@@ -31,16 +39,17 @@ _LOOK_SECONDS: Final = 0.1
 
 
 class _ThreadState(threading.local):
-    depth = 0
-    """How many calls of the library this thread is inside of."""
+    outermost: "weakref.ref[Call] | None" = None
+    """The call through which this thread entered the library, in whichever manager."""
 
 
 _thread: Final = _ThreadState()
 
 
-def depth() -> int:
-    """How many calls of the library this thread is inside of, in all managers."""
-    return _thread.depth
+def is_inside() -> bool:
+    """Whether this thread is inside the library, in any manager."""
+    outermost = _thread.outermost
+    return outermost is not None and outermost() is not None
 
 
 @final
@@ -66,9 +75,10 @@ class Flight:
     """Written once, under the lock."""
     _event: threading.Event | None = None
 
-    def __init__(self, key: FlightKey) -> None:
-        self.key: Final = key
-        """The window: at most one flight is registered for each."""
+    key: FlightKey = (Identity(0, 0, 0, 0), -1)
+    """The window: at most one flight is registered for each. Set before it is registered; this one is no window."""
+
+    def __init__(self) -> None:
         self.owner: Final = threading.get_ident()
         """Whose flight it is, for the child of a fork."""
 
@@ -79,10 +89,14 @@ class Flight:
         return self._event
 
     def finish(self) -> None:
-        """Let the waiters go. Under the lock."""
+        """Let the waiters go. Under the lock; any number of times."""
         self.done = True
         if self._event is not None:
             self._event.set()
+
+    def forget_waiters(self) -> None:
+        """They are threads that did not come along into the child of a fork, and one of them may hold the event."""
+        self._event = None
 
 
 class Guarded(Protocol):
@@ -100,52 +114,39 @@ class Guarded(Protocol):
 
 
 @final
-class _Try:
-    """The lock for nested calls: taken without waiting, or not at all."""
+class Call:
+    """One call of the library by this thread, as a context."""
 
-    __slots__ = ("_lock",)
+    __slots__ = ("__weakref__", "_guarded", "_serves", "nested")
 
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
+    def __init__(self, guarded: Guarded, *, serves: bool = True) -> None:
+        self._guarded = guarded
+        self.nested: Final = is_inside()
+        """Whether it interrupted another call of this thread: then it never waits for a system call."""
+        self._serves = serves and not self.nested
 
-    def __enter__(self) -> bool:
-        if not self._lock.acquire(blocking=False):
+    @property
+    def guard(self) -> threading.Lock:
+        """The lock, to be used in ``with`` at once; ReentrantCallError if this call is nested and it is taken."""
+        lock = self._guarded.lock
+        if self.nested and lock.locked():
             raise ReentrantCallError(
                 "a handler or callback interrupted the library and needs its lock, which is taken; "
                 "call again from outside the handler"
             )
-        return True
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._lock.release()
-
-
-@final
-class Call:
-    """One call of the library by this thread, as a context: ``guard`` is the lock in the form that it may use."""
-
-    __slots__ = ("_guarded", "_outer", "_serves", "guard", "nested")
-
-    def __init__(self, guarded: Guarded, *, serves: bool = True) -> None:
-        self._guarded = guarded
-        self._outer = _thread.depth
-        self.nested: Final = self._outer > 0
-        """Whether it interrupted another call of this thread: then it never waits."""
-        self._serves = serves and not self.nested
-        self.guard: Final[threading.Lock | _Try] = _Try(guarded.lock) if self.nested else guarded.lock
+        return lock
 
     def __enter__(self) -> "Call":
-        # Set, not added to: an exception that strikes between two calls cannot leave a wrong count behind.
-        _thread.depth = self._outer + 1
+        if not self.nested:
+            _thread.outermost = weakref.ref(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        _thread.depth = self._outer
-        # Looked at after the lock is free: who found it taken left the work before trying, so nothing is overlooked.
+        if not self.nested:
+            _thread.outermost = None
+        # Looked at after the lock is free: who found it taken left the work before looking, so nothing is overlooked.
         while self._serves and self._guarded.has_requests():
             self._guarded.serve()
 

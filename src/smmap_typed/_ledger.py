@@ -71,21 +71,18 @@ class Ledger:
         """Whether more is mapped or reserved than the soft limit allows."""
         return self.total_bytes > self.max_memory
 
-    def reserve(self, nbytes: int, *, over_soft: bool = False) -> bool:
-        """Take a handle and ``nbytes`` for a map that is to come, if both limits allow it.
+    def check(self, nbytes: int, *, last: bool) -> None:
+        """Raise a limit error if ``nbytes`` cannot be had at all, or at ``last`` not now."""
+        if last and self.total_handles >= self.max_handles:
+            raise HandleLimitError(self.max_handles, self.handles())
+        if self.strict and (nbytes > self.max_memory or (last and self.total_bytes + nbytes > self.max_memory)):
+            raise MemoryLimitError(self.max_memory, self.total_bytes, nbytes)
 
-        With ``over_soft`` also past the soft memory limit; a limit error if a hard one is in the way.
-        """
+    def reserve(self, nbytes: int, *, over_soft: bool) -> bool:
+        """Take a handle and ``nbytes`` for a map that is to come, if the limits allow it, maybe past the soft one."""
         handles, total = self.total_handles + 1, self.total_bytes + nbytes
-        if handles > self.max_handles:
-            if over_soft:
-                raise HandleLimitError(self.max_handles, self.handles())
+        if handles > self.max_handles or (total > self.max_memory and not over_soft):
             return False
-        if total > self.max_memory:
-            if over_soft and self.strict:
-                raise MemoryLimitError(self.max_memory, self.total_bytes, nbytes)
-            if not over_soft:
-                return False
         self.total_handles = handles
         self.total_bytes = total
         if handles > self.peak_handles:
@@ -111,6 +108,14 @@ class Ledger:
         self.unmaps += 1
         self.total_handles -= 1
         self.total_bytes -= nbytes
+
+    def balance(self, mapped: list[int], reserved: list[int]) -> None:
+        """Make the books say what is: the sizes of the regions that are mapped, and those reserved for flights."""
+        self.total_handles = len(mapped) + len(reserved)
+        self.total_bytes = sum(mapped) + sum(reserved)
+        missing = len(mapped) - self.handles()
+        self.maps += max(missing, 0)
+        self.unmaps += max(-missing, 0)
 
     def reset(self, live_pins: int) -> None:
         """Clear the counters; ``live_pins`` acquisitions have not ended and are not counted again when they do."""

@@ -33,7 +33,7 @@ class Reader(Protocol):
         """A descriptor of ``source``, to be closed by the caller; FileChangedError if it is not ``seen`` any more."""
         ...
 
-    def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
         """``size`` bytes at ``offset`` in memory, as a map that is closed to give them back."""
         ...
 
@@ -46,7 +46,11 @@ class _FileReader:
     def identify(self, source: Source) -> Identity:
         """See Reader."""
         target = source.target
-        identity = self._identity(os.fstat(target) if isinstance(target, int) else os.stat(target), target)
+        try:
+            status = os.fstat(target) if isinstance(target, int) else os.stat(target)
+        except OverflowError:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), target) from None
+        identity = self._identity(status, target)
         source.check(identity)
         return identity
 
@@ -86,13 +90,14 @@ class MmapReader(_FileReader):
 
     copies: ClassVar[bool] = False
 
-    def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
         """See Reader."""
         try:
             return _platform.map_file(descriptor, size, offset)
-        except ValueError as error:
-            # The file shrank since fstat.
-            raise FileChangedError(target, f"it no longer has {offset + size} bytes ({error})") from error
+        except ValueError:
+            # Usually the file has shrunk since fstat.
+            seen.check(self._identity(os.fstat(descriptor), source.target), source.target)
+            raise
 
 
 @final
@@ -104,7 +109,7 @@ class PreadReader(_FileReader):
 
     copies: ClassVar[bool] = True
 
-    def load(self, descriptor: int, offset: int, size: int, target: Target) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
         """See Reader."""
         memory = mmap.mmap(-1, size)
         try:
@@ -113,9 +118,11 @@ class PreadReader(_FileReader):
                 # Pieces of a MiB, so that the copy out of the short-lived bytes stays in the cache.
                 piece = _platform.read_at(descriptor, min(size - done, MIB), offset + done)
                 if not piece:
-                    raise FileChangedError(target, f"it ends at {offset + done} bytes, inside a window")
+                    raise FileChangedError(source.target, f"it ends at {offset + done} bytes, inside a window")
                 memory[done : done + len(piece)] = piece
                 done += len(piece)
+            # It may have been rewritten meanwhile, and a window holds one state of the file.
+            seen.check(self._identity(os.fstat(descriptor), source.target), source.target)
         except BaseException:
             memory.close()
             raise

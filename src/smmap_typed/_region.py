@@ -110,6 +110,15 @@ class Hold:
         """How many pins are alive at this instant. O(pins)."""
         return sum(isinstance(pin, Pin) and pin() is not None for pin in self.pins.copy())
 
+    def prune(self) -> int:
+        """Take the dead pins out of the set; how many acquisitions ended with them. O(pins). Under the lock."""
+        ended = 0
+        for pin in self.pins.copy():
+            if isinstance(pin, Pin) and pin() is None:
+                self.pins.discard(pin)
+                ended += pin.serial > 0
+        return ended
+
     def ended_pins(self) -> int:
         """How many acquisitions have ended and are not drained yet. O(pins)."""
         return sum(isinstance(pin, Pin) and pin.serial > 0 and pin() is None for pin in self.pins.copy())

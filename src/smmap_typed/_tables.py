@@ -3,6 +3,10 @@
 Every method here is called under the core's lock unless it says otherwise, makes no system call, and leaves the
 invariants true: one region for each window (I4), one flight for each window (I8), books that equal the tables (I1),
 and every region without a pin in the idle queue as soon as the queues are drained (I7).
+
+**An exception may strike in the middle** of any method, since a signal's handler may raise. So the methods that change
+something set ``torn`` first and take it back last, and whoever enters the lock next and finds it set has everything
+made right from what cannot be half done: ``holds``, the maps and pins of each, and the flights that are under way.
 """
 
 import mmap
@@ -56,6 +60,7 @@ class Tables:
         "overdrawn",
         "patience",
         "released",
+        "torn",
     )
 
     def __init__(self, ledger: Ledger) -> None:
@@ -83,6 +88,8 @@ class Tables:
         """Written once. Read without the lock by every move."""
         self.overdrawn = False
         """Something was mapped past the soft memory limit, and nobody has trimmed since. Read without the lock."""
+        self.torn = False
+        """A method has begun to change the tables and not ended."""
         self.next_serial = 1
         """The serial of the next region."""
         self._retired: Final[dict[int, Hold]] = {}
@@ -102,18 +109,21 @@ class Tables:
         if other is flight:
             flight.serial = self.next_serial
             self.next_serial += 1
-            if self.ledger.reserve(nbytes):
-                flight.reserved = nbytes
+            self.reserve(flight, nbytes, last=False)
         return other
 
-    def reserve(self, flight: Flight, nbytes: int, last: bool) -> bool:  # noqa: FBT001 - see Evictor.make_room
+    def reserve(self, flight: Flight, nbytes: int, *, last: bool) -> bool:
         """Take room for the region to come, if there is; at ``last`` past a soft limit, or a limit error."""
+        self.ledger.check(nbytes, last=last)
+        self.torn = True
         if reserved := self.ledger.reserve(nbytes, over_soft=last):
             flight.reserved = nbytes
+        self.torn = False
         return reserved
 
     def publish(self, flight: Flight, hold: Hold, seconds: float) -> None:
         """Let everybody see the region that ``flight`` has mapped in so many seconds; its pin must be there already."""
+        self.torn = True
         windows = self.index.get(hold.identity)
         if windows is None:
             windows = self.index[hold.identity] = {}
@@ -128,29 +138,33 @@ class Tables:
         flight.finish()
         if ledger.total_bytes > ledger.max_memory:
             self.overdrawn = True
+        self.torn = False
 
-    def bury(self, hold: Hold, *, evicted: bool) -> Flight | None:
-        """Set the tombstone on a region and register the flight that unmaps it; None if it is in use after all.
+    def bury(self, flight: Flight, hold: Hold, *, evicted: bool) -> bool:
+        """Have ``flight`` unmap a region: register it and set the tombstone. False if the region is in use after all.
 
         The region stays indexed, tombstone and all, until its map is closed: unlinked first, its window could be
         mapped again by another thread before a view's BufferError brings it back.
         """
         key = (hold.identity, hold.begin)
         if hold.serial not in self.holds or key in self.flights:
-            return None
-        flight = Flight(key)
-        flight.victim, flight.mapping, flight.serial, flight.evicted = hold, hold.mapping, hold.serial, evicted
+            return False
+        self.torn = True
         hold.pins.add(TOMBSTONE)
-        if len(hold.pins) > 1 and hold.is_pinned():
+        buried = len(hold.pins) == 1 or not hold.is_pinned()
+        if buried:
+            flight.key, flight.victim, flight.mapping = key, hold, hold.mapping
+            flight.serial, flight.evicted = hold.serial, evicted
+            self.flights[key] = flight
+        else:
             hold.pins.discard(TOMBSTONE)
-            return None
-        self.flights[key] = flight
-        return flight
+        self.torn = False
+        return buried
 
-    def bury_oldest(self, refused: Container[int]) -> Flight | None:
-        """Bury the idle region released longest ago, passing over the serials in ``refused``."""
+    def bury_oldest(self, flight: Flight, refused: Container[int]) -> bool:
+        """The same for the idle region released longest ago, passing over the serials in ``refused``."""
         hold = self.idle.oldest(refused)
-        return None if hold is None else self.bury(hold, evicted=True)
+        return hold is not None and self.bury(flight, hold, evicted=True)
 
     def someone_unmapping(self) -> Flight | None:
         """A flight whose end gives back room, unless a view turns up."""
@@ -162,6 +176,7 @@ class Tables:
 
     def retire(self, hold: Hold, verdict: str) -> mmap.mmap | None:
         """Give a region up, pinned or not: its cursors are invalid from now on. The map is the caller's to close."""
+        self.torn = True
         mapping = hold.mapping
         hold.pins.add(TOMBSTONE)
         hold.verdict = verdict
@@ -172,82 +187,126 @@ class Tables:
         self._unlink(hold)
         if len(hold.pins) > 1:
             self._retired[hold.serial] = hold
+        self.torn = False
         return mapping
 
+    def bring_out_the_dead(self, hold: Hold) -> None:
+        """Strike out a region whose map somebody else has closed: whoever got it from ``map()``."""
+        if not hold.is_mapped() and (hold.identity, hold.begin) not in self.flights:
+            self.torn = True
+            self._repair()
+
     def drain(self) -> None:
-        """Settle the flights that are over, and queue the regions whose last pin died."""
+        """The beginning of every section: repair, settle the flights that are over, queue what its last pin left."""
+        if self.torn:
+            self._repair()
         while self.finished:
-            self.settle(self.finished.popleft())
+            # Taken out when it is done, so that it is done again if an exception strikes in between.
+            self.settle(self.finished[0])
+            self.finished.popleft()
         if self.released:
             self._drain_releases()
 
     def _drain_releases(self) -> None:
         # A loop with few calls: it runs once for every move.
+        self.torn = True
         released, holds, idle = self.released, self.holds, self.idle
         count = len(released)
         for _ in range(count):
             pin = released.popleft()
             try:
                 serial = pin.serial
-            except AttributeError:
-                # An exception struck before it had pinned anything.
-                count -= 1
+                hold = holds[serial]
+                hold.pins.remove(pin)
+            except (AttributeError, KeyError):
+                count -= not self._drain_unusual(pin)
                 continue
-            hold = holds.get(serial)
-            if hold is not None:
-                hold.pins.discard(pin)
-                if not hold.pins:
-                    # Its last cursor left just now: it goes last.
-                    idle[serial] = hold
-                    idle.move_to_end(serial)
-            elif not self._drain_unusual(serial, pin):
-                count -= 1
+            if not hold.pins:
+                # Its last cursor left just now: it goes last.
+                idle[serial] = hold
+                idle.move_to_end(serial)
         self.ledger.pins_ended += count
+        self.torn = False
 
-    def _drain_unusual(self, serial: int, pin: Pin) -> bool:
-        """The same for a pin that was withdrawn, and for one of a retired region; whether it was an acquisition."""
-        withdrawn = serial < 0
-        hold = self.holds.get(-serial) if withdrawn else self._retired.get(serial)
-        if hold is None:
+    def _drain_unusual(self, pin: Pin) -> bool:
+        """The same for a pin of a retired region, and one that was withdrawn; whether it was an acquisition.
+
+        A pin that is in no set was counted by a repair, or an exception struck before it had pinned anything.
+        """
+        serial = getattr(pin, "serial", 0)
+        hold = self.holds.get(-serial) or self._retired.get(abs(serial))
+        if hold is None or pin not in hold.pins:
             return False
         hold.pins.discard(pin)
-        if withdrawn and not hold.pins:
+        if not hold.pins:
             # It has its old place, or if an evictor has taken it out meanwhile the last one.
-            self.idle.setdefault(-serial, hold)
-        elif not withdrawn and len(hold.pins) == 1:
-            del self._retired[serial]
-        return not withdrawn
+            self.idle.setdefault(hold.serial, hold)
+        elif hold.pins == {TOMBSTONE}:
+            self._retired.pop(hold.serial, None)
+        return serial > 0
 
     def settle(self, flight: Flight) -> None:
-        """Make the books right at the end of ``flight``, whatever came of it, and let its waiters go. Once only."""
+        """Make the books right at the end of ``flight``, whatever came of it, and let its waiters go. Idempotent."""
         flights, ledger, victim = self.flights, self.ledger, flight.victim
-        if flights.get(flight.key) is not flight:
-            return
-        del flights[flight.key]
-        if victim is None:
-            ledger.failures += flight.failures
-            if flight.reserved >= 0:
-                ledger.cancel(flight.reserved)
-                flight.reserved = -1
-        elif victim.serial in self.holds:
-            pins = victim.pins
-            # The map itself tells what came of the call, so that it does not matter where an exception struck.
-            if flight.mapping is not None and flight.mapping.closed:
-                self._unlink(victim)
-                ledger.unmap(victim.size)
-                ledger.evictions += flight.evicted
-                if len(pins) > 1:
-                    ledger.pins_ended += victim.ended_pins()
-            else:
-                pins.discard(TOMBSTONE)
+        if flights.get(flight.key) is flight:
+            self.torn = True
+            del flights[flight.key]
+            if victim is None:
+                ledger.failures += flight.failures
+                if flight.reserved >= 0:
+                    ledger.cancel(flight.reserved)
+                    flight.reserved = -1
+            elif victim.serial in self.holds:
+                # The map itself tells what came of the call.
+                if flight.mapping is not None and flight.mapping.closed:
+                    self._unlink(victim)
+                    ledger.unmap(victim.size)
+                    ledger.evictions += flight.evicted
+                    if len(victim.pins) > 1:
+                        ledger.pins_ended += victim.ended_pins()
+                else:
+                    victim.pins.discard(TOMBSTONE)
+            self.torn = False
         flight.finish()
 
     def settle_orphans(self) -> None:
         """Strike out the given-up maps that are gone by now."""
-        gone = [orphan for orphan in self.orphans if orphan.is_gone()]
-        for orphan in gone:
+        self.torn = True
+        for orphan in [orphan for orphan in self.orphans if orphan.is_gone()]:
             self.orphans.remove(orphan)
             self.ledger.unmap(orphan.size)
+        self.torn = False
+
+    def _repair(self) -> None:
+        """Make everything right from the holds, their maps and pins, and the flights under way. O(regions)."""
+        for flight in [flight for flight in self.flights.values() if flight.done]:
+            del self.flights[flight.key]
+        victims = {flight.serial for flight in self.flights.values() if flight.victim is not None}
+        for hold in list(self.holds.values()):
+            self.ledger.pins_ended += hold.prune()
+            if hold.serial in victims:
+                continue
+            hold.pins.discard(TOMBSTONE)
+            if not hold.is_mapped():
+                del self.holds[hold.serial]
+        self._reindex()
+        sizes = [hold.size for hold in self.holds.values()] + [orphan.size for orphan in self.orphans]
+        reserved = [flight.reserved for flight in self.flights.values() if flight.reserved >= 0]
+        self.ledger.balance(sizes, reserved)
+        self.torn = False
+
+    def _reindex(self) -> None:
+        index: dict[Identity, dict[int, Hold]] = {}
+        for hold in self.holds.values():
+            index.setdefault(hold.identity, {})[hold.begin] = hold
+            if not hold.pins:
+                self.idle.setdefault(hold.serial, hold)
+        for serial in self.idle.keys() - self.holds.keys():
+            del self.idle[serial]
+        # A look-up without the lock that comes in between misses, and waits for the lock.
+        self.index.clear()
+        self.index.update(index)
+        self.patience = len(self.holds) + _QUEUE_SLACK
 
     def acquisitions(self) -> int:
         """Pins taken since the start or the last reset. O(regions)."""
@@ -256,7 +315,7 @@ class Tables:
     def open_pins(self) -> int:
         """Pins taken that are not counted as ended yet. O(regions)."""
         holds = [*self.holds.values(), *self._retired.values()]
-        return sum(len(hold.pins) - (TOMBSTONE in hold.pins) for hold in holds)
+        return sum(isinstance(pin, Pin) and pin.serial > 0 for hold in holds for pin in hold.pins.copy())
 
     def _unlink(self, hold: Hold) -> None:
         windows = self.index[hold.identity]
