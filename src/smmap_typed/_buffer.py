@@ -10,8 +10,8 @@ from typing import Self, SupportsIndex, TypeAlias, final, overload
 from typing_extensions import Buffer, override
 
 from smmap_typed._cursor import WindowCursor
-from smmap_typed._position import NOWHERE, check_range
-from smmap_typed._search import Needle, bounds, count, last_match, matches, needle_of
+from smmap_typed._position import NOWHERE, natural
+from smmap_typed._search import Needle, bounds, content, count, last_match, matches, needle_of
 from smmap_typed._span import UNBOUND, Span
 
 __all__ = ["SlidingWindowMapBuffer"]
@@ -35,7 +35,8 @@ class SlidingWindowMapBuffer(Sequence[int]):
     :raises ValueError: if a number is negative, or no byte of the file lies at ``offset``.
     :raises OSError: as ``WindowCursor.use_region``.
 
-    Any number of threads may read one buffer at once.
+    Any number of threads may read one buffer at once; each pins a window for the moment of its read, so a handle limit
+    must allow as many. An iteration goes on over the bytes that the buffer was bound to when it began.
     """
 
     __slots__ = ("__weakref__", "_cursor", "_span")
@@ -74,7 +75,9 @@ class SlidingWindowMapBuffer(Sequence[int]):
         Returns False, and changes nothing, if there is no file or no byte of it lies at ``offset``. Parameters and
         errors are those of the class.
         """
-        check_range(offset, size)
+        offset, size = natural("offset", offset), natural("size", size)
+        if cursor is not None and not isinstance(cursor, WindowCursor):
+            raise TypeError(f"cursor must be a WindowCursor from make_cursor(), got {type(cursor).__name__}")
         own = self._cursor if cursor is None else copy.copy(cursor)
         if own is None or not own.is_associated():
             return False
@@ -146,9 +149,11 @@ class SlidingWindowMapBuffer(Sequence[int]):
 
     @override
     def __contains__(self, value: object) -> bool:
-        if isinstance(value, (SupportsIndex, Buffer)):
+        if isinstance(value, SupportsIndex):
             return self.find(value) >= 0
-        raise TypeError(f"a bytes-like object or an integer is required, not {type(value).__name__!r}")
+        # Not isinstance(value, Buffer): before CPython 3.12 that knows few of the types that are. It raises the TypeError.
+        view = memoryview(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        return self.find(view) >= 0
 
     def __bytes__(self) -> bytes:
         span = self._span
@@ -182,7 +187,7 @@ class SlidingWindowMapBuffer(Sequence[int]):
         """Whether the bytes inside ``[start, end)`` begin with ``prefix``, or with one of several."""
         if isinstance(prefix, tuple):
             return any(self.startswith(one, start, end) for one in prefix)
-        span, head = self._span, bytes(prefix)
+        span, head = self._span, content(prefix)
         low, high = bounds(span.length, start, end)
         return high - low >= len(head) and span.read(low, low + len(head)) == head
 
@@ -191,8 +196,8 @@ class SlidingWindowMapBuffer(Sequence[int]):
 
         One window is pinned at a time. ValueError if ``start`` is negative, TypeError if ``target`` is read-only.
         """
-        check_range(start, 0)
+        first = natural("start", start)
         with memoryview(target) as whole, whole.cast("B") as room:
             if room.readonly:
                 raise TypeError("readinto needs a writable buffer, got a read-only one")
-            return self._span.readinto(room, start)
+            return self._span.readinto(room, first)

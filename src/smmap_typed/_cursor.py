@@ -10,10 +10,9 @@ from typing import Self, final
 
 from typing_extensions import override
 
-from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, check_range
+from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, natural, no_file
 from smmap_typed._region import Region
 from smmap_typed._types import ManagerLike, PathLike, PathOrFd
-from smmap_typed.exceptions import CursorInvalidError
 
 __all__ = ["WindowCursor"]
 
@@ -55,6 +54,7 @@ class WindowCursor:
     def __copy__(self) -> "WindowCursor":
         """A cursor on the same file and region, with a pin of its own."""
         position = self._position
+        position.is_valid()
         return WindowCursor._at(position if position is UNASSOCIATED else position.copy())
 
     @override
@@ -71,8 +71,8 @@ class WindowCursor:
         :param offset: bytes from the start of the file. At or past its end the cursor becomes invalid.
         :param size: bytes; 0 for as many as possible, which is at least half a window, or up to the end of the file.
             Up to half a window is never cut by anything but the end of the file; ask ``size()`` for more.
-        :param flags: more flags for ``os.open`` if the file must be opened; none that write.
-        :raises ValueError: if an argument is negative, or a flag writes; TypeError if one is no integer.
+        :param flags: more flags for ``os.open``, looked at only if the file must be opened; none that write.
+        :raises ValueError: if an argument is negative, or a flag that is needed writes; TypeError if one is no integer.
         :raises OSError: if the file cannot be opened or mapped.
         :raises FileChangedError: if a new window is needed and the file is another one or shorter by now.
         :raises HandleLimitError: if all handles are pinned; MemoryLimitError likewise under ``strict_memory``.
@@ -88,14 +88,15 @@ class WindowCursor:
         try:
             stop = offset + size
         except TypeError:
-            check_range(offset, size)
+            natural("offset", offset)
+            natural("size", size)
             raise
         # The whole of a hit: no call, no lock. limit is -1 once the manager has given the region up. A float passes
         # here, and is refused by buffer(): looking at the types would cost a hit a tenth of its time.
         if begin <= offset < stop <= hold.limit:
             position.place = (view, hold, offset - begin, stop - begin)
         elif position is UNASSOCIATED:
-            raise _no_file()
+            raise no_file()
         else:
             # Not to keep the old window pinned meanwhile.
             del view
@@ -106,7 +107,9 @@ class WindowCursor:
         """Release the region; the cursor is invalid until ``use_region``. Any number of times; takes no lock."""
         self._position.place = NOWHERE
 
-    close = unuse_region
+    def close(self) -> None:
+        """The same, as files have it. The cursor keeps its file, so ``use_region`` works again afterwards."""
+        self.unuse_region()
 
     def buffer(self) -> memoryview:
         """The bytes that the cursor stands on, read-only and without a copy.
@@ -119,7 +122,12 @@ class WindowCursor:
         view, hold, start, stop = self._position.place
         if hold.limit < 0:
             view, _, start, stop = self._position.valid_place()
-        return view[start:stop]
+        try:
+            return view[start:stop]
+        except ValueError:
+            # force_map_handle_removal_win has taken it away since.
+            self._position.valid_place()
+            raise
 
     def map(self) -> mmap.mmap:
         """The map of the whole region, whose slices are ``bytes``. Only the cursor keeps it open.
@@ -139,8 +147,7 @@ class WindowCursor:
 
         :raises: as ``use_region``.
         """
-        check_range(offset, size)
-        return self._associated().view(offset, size)
+        return self._associated().view(natural("offset", offset), natural("size", size))
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes at ``offset``, less at the end of the file; the cursor stays where it is.
@@ -150,8 +157,7 @@ class WindowCursor:
 
         :raises: as ``use_region``.
         """
-        check_range(offset, size)
-        return self._associated().read(offset, size)
+        return self._associated().read(natural("offset", offset), natural("size", size))
 
     def prefetch(self, offset: int, size: int) -> None:
         """Ask the kernel to read ``size`` bytes at ``offset`` ahead, without waiting or mapping.
@@ -160,8 +166,7 @@ class WindowCursor:
 
         :raises: as ``use_region``, limits aside.
         """
-        check_range(offset, size)
-        self._associated().prefetch(offset, size)
+        self._associated().prefetch(natural("offset", offset), natural("size", size))
 
     def is_valid(self) -> bool:
         """Whether the cursor stands on a region."""
@@ -169,7 +174,10 @@ class WindowCursor:
 
     def is_associated(self) -> bool:
         """Whether the cursor has a file."""
-        return self._position is not UNASSOCIATED
+        position = self._position
+        # Any call lets go of a region that the manager has given up.
+        position.is_valid()
+        return position is not UNASSOCIATED
 
     def ofs_begin(self) -> int:
         """First byte that the cursor stands on, absolute; CursorInvalidError if it stands on no region."""
@@ -183,13 +191,15 @@ class WindowCursor:
 
     def size(self) -> int:
         """Bytes that the cursor stands on, 0 if it is invalid."""
-        _, hold, start, stop = self._position.place
-        return stop - start if hold.limit >= 0 else 0
+        position = self._position
+        _, _, start, stop = position.place
+        return stop - start if position.is_valid() else 0
 
     def includes_ofs(self, ofs: int) -> bool:
         """Whether the cursor stands on the byte at ``ofs``; no byte if it is invalid."""
-        _, hold, start, stop = self._position.place
-        return hold.limit >= 0 and start <= ofs - hold.begin < stop
+        position = self._position
+        _, hold, start, stop = position.place
+        return position.is_valid() and start <= ofs - hold.begin < stop
 
     def region(self) -> Region | None:
         """The region that the cursor stands on, None if it is invalid."""
@@ -230,9 +240,6 @@ class WindowCursor:
     def _associated(self) -> Position:
         position = self._position
         if position is UNASSOCIATED:
-            raise _no_file()
+            raise no_file()
+        position.is_valid()
         return position
-
-
-def _no_file() -> CursorInvalidError:
-    return CursorInvalidError("the cursor has no file; get one from make_cursor() or by assign()")

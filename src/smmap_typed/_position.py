@@ -8,7 +8,6 @@ go with it, whatever other threads do to the cursor.
 """
 
 import io
-import mmap
 import operator
 from collections.abc import Callable, Iterator
 from typing import Final, SupportsIndex, TypeAlias, TypeVar, final
@@ -29,7 +28,7 @@ from smmap_typed.exceptions import (
     MemoryLimitError,
 )
 
-__all__ = ["NOWHERE", "UNASSOCIATED", "Place", "Position", "check_flags", "check_range"]
+__all__ = ["NOWHERE", "UNASSOCIATED", "Place", "Position", "check_flags", "natural", "no_file"]
 
 T = TypeVar("T")
 
@@ -41,7 +40,7 @@ _NOTHING: Final = memoryview(b"")
 
 
 def _nowhere() -> Place:
-    hold = Hold(0, Identity(0, 0, 0, 0), Source(0, 0), 0, 0, mmap.mmap(-1, 1), copied=False)
+    hold = Hold(0, Identity(0, 0, 0, 0), Source(0, 0), 0, 0, None, copied=False)
     hold.limit = -1
     return _NOTHING, hold, 0, 0
 
@@ -76,7 +75,7 @@ class Position:
         """The place, or CursorInvalidError if there is none, or none any more."""
         place = self.place
         if not self.is_valid():
-            raise _invalid(place[1])
+            raise no_file() if self is UNASSOCIATED else _invalid(place[1])
         return place
 
     def is_valid(self) -> bool:
@@ -121,20 +120,22 @@ class Position:
 
     def _move_elsewhere(self, offset: int, size: int, flags: int) -> None:
         """As ``move``, for what is no plain request inside a known file: the first use, size 0, the end, bad input."""
-        check_range(offset, size)
-        offset, size = operator.index(offset), operator.index(size)
+        first, count = natural("offset", offset), natural("size", size)
         if self.core.tables.closed:
             self.place = NOWHERE
             self.core.check_open()
-        self.place = self._on_file(lambda identity: self._find(identity, offset, size, flags))
+        self.place = self._on_file(lambda identity: self._find(identity, first, count, flags))
         self._trim()
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes at ``offset``, copied window by window, one pinned at a time; the cursor stays."""
-        stop = min(offset + size, self.identity().size)
+        return self._on_file(lambda identity: self.read_from(identity, offset, min(offset + size, identity.size)))
+
+    def read_from(self, identity: Identity, offset: int, stop: int) -> bytes:
+        """The bytes from ``offset`` to ``stop``, which lies inside the file."""
         if offset >= stop:
             return b""
-        view, reached = self._take(offset, stop)
+        view, reached = self._take(identity, offset, stop)
         if reached == stop:
             data = view.tobytes()
             view.release()
@@ -143,39 +144,43 @@ class Position:
             sink = io.BytesIO()
             sink.write(view)
             view.release()
-            for piece in self.pieces(reached, stop):
+            for piece in self.pieces(identity, reached, stop):
                 sink.write(piece)
             data = sink.getvalue()
         self._trim()
         return data
 
-    def pieces(self, offset: int, stop: int) -> Iterator[memoryview]:
-        """The bytes from ``offset`` to ``stop``, which lies inside the file, as one view after the other.
+    def pieces(self, identity: Identity, offset: int, stop: int) -> Iterator[memoryview]:
+        """The same bytes as one view after the other.
 
         Each is released when the next is asked for, so that one window is pinned at a time.
         """
         while offset < stop:
-            view, offset = self._take(offset, stop)
+            view, offset = self._take(identity, offset, stop)
             yield view
             view.release()
 
     def view(self, offset: int, size: int) -> memoryview:
         """Up to ``size`` bytes at ``offset``: of the map where one window holds them, else of one copy."""
-        stop = min(offset + size, self.identity().size)
+        return self._on_file(lambda identity: self._view_from(identity, offset, min(offset + size, identity.size)))
+
+    def _view_from(self, identity: Identity, offset: int, stop: int) -> memoryview:
         if offset >= stop:
-            return memoryview(b"")
-        view, reached = self._take(offset, stop)
+            return _NOTHING[:]
+        view, reached = self._take(identity, offset, stop)
         if reached < stop:
             view.release()
-            view = memoryview(self.read(offset, size))
+            view = memoryview(self.read_from(identity, offset, stop))
         self._trim()
         return view
 
     def prefetch(self, offset: int, size: int) -> None:
         """Ask the kernel to bring these bytes into the page cache."""
-        core, identity = self.core, self.identity()
+        self._on_file(lambda identity: self._prefetch_from(identity, offset, min(offset + size, identity.size)))
+
+    def _prefetch_from(self, identity: Identity, offset: int, stop: int) -> None:
+        core = self.core
         core.check_open()
-        stop = min(offset + size, identity.size)
         if offset < stop:
             descriptor = core.reader.open(self.source, identity, 0)
             try:
@@ -217,11 +222,8 @@ class Position:
                 return result
         return act(self.identity())
 
-    def _take(self, offset: int, stop: int) -> tuple[memoryview, int]:
+    def _take(self, identity: Identity, offset: int, stop: int) -> tuple[memoryview, int]:
         """What one window holds of the bytes up to ``stop``, and how far that is. The view keeps its region mapped."""
-        return self._on_file(lambda identity: self._take_from(identity, offset, stop))
-
-    def _take_from(self, identity: Identity, offset: int, stop: int) -> tuple[memoryview, int]:
         view, hold, _, _ = self.place
         if not hold.begin <= offset < stop <= hold.limit:
             del view
@@ -270,21 +272,25 @@ class Position:
         return self.core.map_or_join(self.source, identity, start, flags)
 
 
+def no_file() -> CursorInvalidError:
+    """What to raise for a cursor that was given no file."""
+    return CursorInvalidError("the cursor has no file; get one from make_cursor() or by assign()")
+
+
 def _invalid(hold: Hold) -> CursorInvalidError:
     if hold.verdict:
         return CursorInvalidError(f"the cursor's region is gone: {hold.verdict}; call use_region() again")
     return CursorInvalidError("the cursor stands on no region; call use_region() with an offset inside the file")
 
 
-def check_range(offset: object, size: object) -> None:
-    """ValueError for a negative offset or size, TypeError for what is no integer, since callers may be untyped."""
-    if isinstance(offset, int) and isinstance(size, int) and offset >= 0 and size >= 0:
-        return
-    for name, value in (("offset", offset), ("size", size)):
-        if not isinstance(value, SupportsIndex):
-            raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-        if value.__index__() < 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
+def natural(name: str, value: object) -> int:
+    """``value`` as an int; ValueError if it is negative, TypeError if it is no integer: callers may be untyped."""
+    if not isinstance(value, SupportsIndex):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
+    number = operator.index(value)
+    if number < 0:
+        raise ValueError(f"{name} must not be negative, got {number}")
+    return number
 
 
 def check_flags(flags: int) -> None:

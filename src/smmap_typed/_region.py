@@ -77,7 +77,7 @@ class Hold:
         source: Source,
         begin: int,
         size: int,
-        mapping: mmap.mmap,
+        mapping: mmap.mmap | None,
         *,
         copied: bool,
     ) -> None:
@@ -178,10 +178,15 @@ class Hold:
             return None
         if self.copied:
             view = view.toreadonly()
-        pin = Pin(view, note_release)
-        pin.serial = self.serial
-        pins = self.pins
-        pins.add(pin)
+        try:
+            pin = Pin(view, note_release)
+            pin.serial = self.serial
+            pins = self.pins
+            pins.add(pin)
+        except BaseException:
+            # A kept traceback would keep the view, and that the map.
+            view.release()
+            raise
         # The evictor looks for pins after it has set the tombstone: one of the two sees the other.
         if TOMBSTONE in pins:
             # Withdrawn: no acquisition. It is left for the drain to take away, since an evictor may have seen it and

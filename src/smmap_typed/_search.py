@@ -8,7 +8,7 @@ from typing_extensions import Buffer
 
 from smmap_typed._span import PIECE, Span
 
-__all__ = ["Needle", "bounds", "count", "last_match", "matches", "needle_of"]
+__all__ = ["Needle", "bounds", "content", "count", "last_match", "matches", "needle_of"]
 
 Needle = Buffer | SupportsIndex
 """What can be searched for: something bytes-like, or one byte as a number."""
@@ -21,14 +21,20 @@ def needle_of(sub: Needle) -> bytes:
         if not 0 <= number < 256:  # noqa: PLR2004 - a byte
             raise ValueError(f"byte must be in range(0, 256), got {number}")
         return bytes((number,))
-    return bytes(sub)
+    return content(sub)
+
+
+def content(sub: Buffer) -> bytes:
+    """The bytes of something bytes-like; TypeError for anything else, numbers and lists included."""
+    with memoryview(sub) as view:
+        return view.tobytes()
 
 
 def bounds(length: int, start: SupportsIndex | None, end: SupportsIndex | None) -> tuple[int, int]:
     """``start`` and ``end`` as ``bytes.find`` takes them: negative from the end, cut at the ends, maybe crossed."""
     low = 0 if start is None else operator.index(start)
     high = length if end is None else operator.index(end)
-    return max(low + length, 0) if low < 0 else low, min(high + length if high < 0 else high, length)
+    return max(low + length, 0) if low < 0 else low, max(high + length, 0) if high < 0 else min(high, length)
 
 
 def matches(span: Span, needle: bytes, low: int, high: int) -> Iterator[int]:

@@ -5,10 +5,11 @@ another thread binds the buffer to something else.
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position
+from smmap_typed.exceptions import SmmapError
 
 __all__ = ["PIECE", "UNBOUND", "Span"]
 
@@ -45,7 +46,7 @@ class Span(NamedTuple):
         # More than one window has, or another thread has moved the position on.
         del view
         with self._travelling(high - 1):
-            return position.read(low, high - low)
+            return position.read_from(position.identity(), low, high)
 
     def readinto(self, room: memoryview, low: int) -> int:
         """Fill ``room`` from index ``low`` on; how many bytes there were."""
@@ -53,7 +54,7 @@ class Span(NamedTuple):
         high = min(low + len(room), self.length)
         if low < high:
             with self._travelling(self.begin + high - 1):
-                for piece in self.position.pieces(self.begin + low, self.begin + high):
+                for piece in self.position.pieces(self.position.identity(), self.begin + low, self.begin + high):
                     room[done : done + len(piece)] = piece
                     done += len(piece)
         return done
@@ -93,7 +94,9 @@ class Span(NamedTuple):
         except BaseException:
             position.stand(hold, start, stop)
             raise
-        position.move(last, 1, self.flags)
+        # Only for the next read's sake: the bytes are there, whatever comes of it.
+        with suppress(OSError, SmmapError):
+            position.move(last, 1, self.flags)
 
 
 UNBOUND: Final = Span(UNASSOCIATED, 0, 0, 0)

@@ -5,6 +5,7 @@ hold the names of this package. Call it before anything imports gitdb or GitPyth
 """
 
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Final
 
@@ -49,5 +50,6 @@ def install() -> None:
 
 def _module(name: str, members: tuple[str, ...]) -> ModuleType:
     module = ModuleType(name, f"smmap_typed in the place of {name}.")
+    module.__spec__ = ModuleSpec(name, None, is_package=name == "smmap")
     module.__dict__.update({member: getattr(smmap_typed, member) for member in members}, __all__=list(members))
     return module

@@ -464,6 +464,7 @@ class TestPread:
 
         with SlidingWindowMapManager(GRANULE, reader="pread") as manager:
             cursor = manager.make_cursor(path)
+            assert cursor.file_size() > GRANULE
             with monkeypatch.context() as patch:
                 patch.setattr(os, "pread", shrink)
                 with pytest.raises(FileChangedError, match=f"ends at {GRANULE // 2} bytes"):
