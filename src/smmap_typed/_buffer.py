@@ -151,7 +151,7 @@ class SlidingWindowMapBuffer(Sequence[int]):
     def __contains__(self, value: object) -> bool:
         if isinstance(value, SupportsIndex):
             return self.find(value) >= 0
-        # Not isinstance(value, Buffer): before CPython 3.12 that knows few of the types that are. It raises the TypeError.
+        # Raises the TypeError. Before CPython 3.12 isinstance(value, Buffer) knows few of the types that are one.
         view = memoryview(value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         return self.find(view) >= 0
 

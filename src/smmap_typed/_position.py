@@ -283,11 +283,12 @@ def _invalid(hold: Hold) -> CursorInvalidError:
     return CursorInvalidError("the cursor stands on no region; call use_region() with an offset inside the file")
 
 
-def natural(name: str, value: object) -> int:
+def natural(name: str, value: SupportsIndex) -> int:
     """``value`` as an int; ValueError if it is negative, TypeError if it is no integer: callers may be untyped."""
-    if not isinstance(value, SupportsIndex):
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-    number = operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
     if number < 0:
         raise ValueError(f"{name} must not be negative, got {number}")
     return number

@@ -1,0 +1,217 @@
+"""A signal's exception may strike between any two lines of the library; what it leaves behind is right.
+
+The judge is ``check_invariants``, the books against the kernel, and that everything still works, in every thread.
+"""
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from smmap_typed import HandleLimitError, SlidingWindowMapManager
+from smmap_typed.testing import check_invariants
+from support import GRANULE, assert_books_match_kernel, mapped_bytes_of, pattern, write_pattern
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
+
+# Signals of an interval timer are POSIX; the type checkers pass over the rest on Windows.
+assert sys.platform != "win32"
+
+INTERRUPTS = 5000
+
+
+class Struck(BaseException):
+    """What the handler raises: nothing in the library catches it by name."""
+
+
+@contextmanager
+def striking_alarm() -> Generator[None]:
+    """SIGALRM raises Struck in this thread."""
+
+    def strike(_number: int, _frame: FrameType | None) -> None:
+        raise Struck
+
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_exceptions_between_any_two_lines_leave_the_manager_right(tmp_path: Path) -> None:
+    """Maps, moves, evictions, releases and collections, each struck at a random moment, again and again."""
+    path = tmp_path / "file"
+    content = write_pattern(path, 16 * GRANULE)
+    chance = random.Random(0)
+    with striking_alarm(), SlidingWindowMapManager(2 * GRANULE, max_open_handles=4) as manager:
+        cursors = [manager.make_cursor(path) for _ in range(3)]
+
+        def work() -> None:
+            while True:
+                for window in range(15):
+                    cursors[window % 3].use_region(window * GRANULE, 10)
+                for cursor in cursors:
+                    cursor.unuse_region()
+                manager.collect()
+
+        for _ in range(INTERRUPTS):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(20e-6, 500e-6))
+                work()
+            except Struck:
+                pass
+            check_invariants(manager)
+        for cursor in cursors:
+            assert bytes(cursor.use_region(3 * GRANULE, 50).buffer()) == content[3 * GRANULE : 3 * GRANULE + 50]
+            cursor.close()
+        manager.collect()
+        # Not the descriptors: one that os.open has just returned is lost if an exception strikes before it has a name.
+        assert (manager.num_file_handles(), mapped_bytes_of(path)) == (0, 0)
+
+
+def test_a_window_whose_unmapping_was_struck_can_be_used_by_others(tmp_path: Path) -> None:
+    """The exception comes from the very end of the critical section; another thread maps the window all the same."""
+    path = tmp_path / "file"
+    content = write_pattern(path, 4 * GRANULE)
+    with SlidingWindowMapManager(2 * GRANULE) as manager:
+        manager.make_cursor(path).use_region(0, 10)
+        tables = manager._core.tables
+
+        def strike_after_bury(frame: FrameType, event: str, _: object) -> "TraceFunction":
+            if frame.f_code.co_name == "bury" and event == "return":
+                raise Struck
+            return strike_after_bury
+
+        sys.settrace(strike_after_bury)
+        try:
+            with pytest.raises(Struck):
+                manager.collect()
+        finally:
+            sys.settrace(None)
+        seen: list[bytes] = []
+        other = threading.Thread(target=lambda: seen.append(manager.make_cursor(path).read(0, 10)), daemon=True)
+        other.start()
+        other.join(30)
+        assert seen == [content[:10]]
+        assert not tables.flights
+        check_invariants(manager)
+
+
+def test_a_map_that_a_user_closed_is_struck_out_and_mapped_again(tmp_path: Path) -> None:
+    """``with cursor.map():`` is easy to write, and closes it."""
+    path = tmp_path / "file"
+    content = write_pattern(path, 4 * GRANULE)
+    with SlidingWindowMapManager(2 * GRANULE) as manager:
+        cursor = manager.make_cursor(path).use_region(0, 10)
+        mapped = cursor.map()
+        cursor.unuse_region()
+        mapped.close()
+        assert bytes(cursor.use_region(0, 10).buffer()) == content[:10]
+        check_invariants(manager)
+        assert manager.num_file_handles() == 1
+        cursor.unuse_region()
+        assert manager.collect() == 1
+        assert manager.num_file_handles() == 0
+
+
+def test_a_child_of_a_fork_does_not_wait_for_threads_that_stayed_behind(tmp_path: Path) -> None:
+    """One thread maps and another waits for it while the process forks; the child maps the window itself."""
+    path = tmp_path / "file"
+    content = write_pattern(path, 4 * GRANULE)
+    entered, leave = threading.Event(), threading.Event()
+    real_open = os.open
+
+    def slow_open(target: str, flags: int) -> int:
+        entered.set()
+        leave.wait(30)
+        return real_open(target, flags)
+
+    with SlidingWindowMapManager(2 * GRANULE) as manager, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", slow_open)
+        threads = [threading.Thread(target=lambda: manager.make_cursor(path).use_region(0, 10)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        assert entered.wait(30)
+        while not any(flight._event for flight in list(manager._core.tables.flights.values())):
+            time.sleep(0)
+        child = os.fork()
+        if child == 0:
+            os.open = real_open
+            signal.alarm(20)
+            right = manager.make_cursor(path).read(0, 10) == content[:10] and manager.num_file_handles() == 1
+            os._exit(0 if right else 1)
+        leave.set()
+        for thread in threads:
+            thread.join(30)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_scarce_descriptor_costs_one_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty small files are idle; one EMFILE unmaps one of them, whatever the size of the window that is wanted."""
+    (tmp_path / "big").write_bytes(pattern(16 * GRANULE))
+    with SlidingWindowMapManager(16 * GRANULE) as manager:
+        for number in range(20):
+            write_pattern(tmp_path / str(number), GRANULE, number)
+            manager.make_cursor(tmp_path / str(number)).use_region().close()
+        real_open = os.open
+        refused = iter([True])
+
+        def open_or_not(target: str, flags: int) -> int:
+            if next(refused, False):
+                raise OSError(24, "Too many open files")
+            return real_open(target, flags)
+
+        monkeypatch.setattr(os, "open", open_or_not)
+        manager.make_cursor(tmp_path / "big").use_region()
+        assert manager.num_file_handles() == 20
+        assert manager.stats().map_failures == 1
+
+
+def test_what_can_never_fit_evicts_nothing(tmp_path: Path) -> None:
+    """With strict_memory a window larger than the limit is an error at once."""
+    write_pattern(tmp_path / "small", GRANULE)
+    write_pattern(tmp_path / "big", 8 * GRANULE)
+    with SlidingWindowMapManager(0, 2 * GRANULE, strict_memory=True) as manager:
+        manager.make_cursor(tmp_path / "small").use_region().close()
+        with pytest.raises(OSError, match=f"max_memory_size is {2 * GRANULE}"):
+            manager.make_cursor(tmp_path / "big").use_region()
+        assert manager.num_file_handles() == 1
+
+
+def test_after_close_any_call_of_a_cursor_lets_go(tmp_path: Path) -> None:
+    """The kernel tells: the map is gone after the call, whatever it was."""
+    path = tmp_path / "file"
+    write_pattern(path, 2 * GRANULE)
+    for name in ("size", "is_valid", "is_associated", "region", "file_size", "path", "path_or_fd", "__copy__"):
+        manager = SlidingWindowMapManager()
+        cursor = manager.make_cursor(path).use_region()
+        manager.close()
+        assert manager.num_file_handles() == 1
+        getattr(cursor, name)()
+        assert_books_match_kernel(manager, path)
+        assert manager.num_file_handles() == 0
+
+
+def test_a_failed_first_read_fixes_nothing(tmp_path: Path) -> None:
+    """The cursor sees the file as it is at the first call that works."""
+    path = tmp_path / "file"
+    write_pattern(path, 4 * GRANULE)
+    with SlidingWindowMapManager(2 * GRANULE, max_open_handles=1) as manager:
+        keeper = manager.make_cursor(path).use_region(0, 1)
+        late = manager.make_cursor(path)
+        with pytest.raises(HandleLimitError):
+            late.read(3 * GRANULE, 10)
+        content = write_pattern(path, 5 * GRANULE)
+        assert late.file_size() == len(content)
+        keeper.close()
