@@ -117,7 +117,8 @@ class Core:
         try:
             descriptor = reader.open(source, identity, flags)
         except OSError as error:
-            self._retry_after(error, call, flight, nbytes)
+            if not self._is_worth_a_retry(error, call, flight, nbytes):
+                raise
             descriptor = reader.open(source, identity, flags)
         try:
             if flight.reserved < 0:
@@ -126,7 +127,8 @@ class Core:
             try:
                 flight.mapping = mapping = reader.load(descriptor, source, identity, start, nbytes)
             except OSError as error:
-                self._retry_after(error, call, flight, nbytes)
+                if not self._is_worth_a_retry(error, call, flight, nbytes):
+                    raise
                 flight.mapping = mapping = reader.load(descriptor, source, identity, start, nbytes)
             seconds = time.perf_counter() - began
         finally:
@@ -155,11 +157,12 @@ class Core:
             self.evictor.evict_extra(call, 1)
         return self.reader.identify(source)
 
-    def _retry_after(self, error: OSError, call: Call, flight: Flight, nbytes: int) -> None:
-        """Return if the system call is worth one retry: something was scarce, and there is more of it now."""
+    def _is_worth_a_retry(self, error: OSError, call: Call, flight: Flight, nbytes: int) -> bool:
+        """Whether something was scarce, and there is more of it now: an extra eviction has been made."""
         if not isinstance(error, SmmapError):
             flight.failures += 1
         if error.errno not in _SCARCE:
-            raise error
+            return False
         # One region has a descriptor; for memory it takes as much as is wanted.
         self.evictor.evict_extra(call, nbytes if error.errno == errno.ENOMEM else 1)
+        return True
