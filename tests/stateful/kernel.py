@@ -1,0 +1,54 @@
+"""The kernel as a judge: what this process really has mapped and open."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from support import GRANULE
+
+__all__ = ["MappedRange", "mapped_pages", "mapped_ranges", "open_inodes"]
+
+
+class MappedRange(NamedTuple):
+    """One line of ``/proc/self/maps``."""
+
+    inode: int
+    offset: int
+    """In the file, bytes."""
+    size: int
+    """Bytes, whole pages."""
+
+
+def mapped_ranges(name: str) -> Iterator[MappedRange]:
+    """What is mapped of the files whose path begins with ``name``, deleted ones too."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if name in line:
+            addresses, _, offset, _, inode, _ = line.split(maxsplit=5)
+            low, high = (int(address, 16) for address in addresses.split("-"))
+            yield MappedRange(int(inode), int(offset, 16), high - low)
+
+
+def mapped_pages(directory: Path) -> Counter[tuple[int, int]]:
+    """How often each page of the files in ``directory`` is mapped, by inode and offset.
+
+    By pages, because the kernel merges neighbouring maps of one file.
+    """
+    pages: Counter[tuple[int, int]] = Counter()
+    for inode, offset, size in mapped_ranges(f"{directory}/"):
+        pages.update((inode, page) for page in range(offset, offset + size, GRANULE))
+    return pages
+
+
+def open_inodes(device: int) -> Counter[int]:
+    """How many descriptors are open on each inode of ``device``."""
+    inodes: Counter[int] = Counter()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            status = os.fstat(int(name))
+        except OSError:
+            # The descriptor of the listing itself.
+            continue
+        inodes[status.st_ino] += status.st_dev == device
+    return inodes

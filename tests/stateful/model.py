@@ -1,0 +1,276 @@
+"""The reference model: what the contract promises of one manager in one thread.
+
+It knows nothing of pins, locks, flights or queues. It names the region that each eviction takes, every figure, every
+byte and every error; the machine beside it compares. Where the contract leaves a choice, the comments say so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, final
+
+from smmap_typed import CursorInvalidError, HandleLimitError, MemoryLimitError
+from stateful.disk import Source
+from stateful.regions import Cursor, Refusal, Region, Regions, Seen, View
+
+__all__ = ["Buffer", "Model"]
+
+DEFAULT_MEMORY: Final = 8 << 30
+
+
+@final
+@dataclass(eq=False)
+class Buffer:
+    """A sequence of bytes, with a cursor of its own."""
+
+    cursor: Cursor
+    begin: int
+    length: int
+
+
+@final
+class Model(Regions):
+    """One manager. Each public method predicts one public call: its value, or a Refusal."""
+
+    # Cursors.
+
+    def make_cursor(self, source: Source | None) -> Cursor:
+        if source is not None:
+            self.check_open()
+        cursor = Cursor(source)
+        self.cursors.append(cursor)
+        return cursor
+
+    def copy(self, other: Cursor) -> Cursor:
+        twin = Cursor(other.source, other.seen, other.region, other.begin, other.end)
+        self.acquisitions += twin.region is not None
+        self.cursors.append(twin)
+        return twin
+
+    def assign(self, cursor: Cursor, other: Cursor) -> None:
+        twin = self.copy(other)
+        self.release(cursor)
+        cursor.source, cursor.seen = twin.source, twin.seen
+        cursor.region, cursor.begin, cursor.end = twin.region, twin.begin, twin.end
+        self.cursors.remove(twin)
+
+    def release(self, cursor: Cursor) -> None:
+        region, cursor.region, cursor.kept = cursor.region, None, None
+        if region is not None:
+            self.note_left(region)
+        self.let_go_of_closed()
+
+    def drop(self, cursor: Cursor) -> None:
+        self.release(cursor)
+        self.cursors.remove(cursor)
+
+    def file_size(self, cursor: Cursor) -> int:
+        cursor.seen = self._see(cursor)
+        return cursor.seen.size
+
+    def use_region(self, cursor: Cursor, offset: int, size: int) -> None:
+        _check_range(offset, size)
+        self._associated(cursor)
+        if self.closed:
+            self.release(cursor)
+        self.check_open()
+        seen = self._see(cursor)
+        if offset >= seen.size:
+            self.release(cursor)
+            cursor.seen = seen
+            return
+        end = self.wanted_end(seen, offset, size)
+        region = cursor.region
+        if region is None or not region.includes(offset, end):
+            region = self._acquire_or_give_up_own(cursor, seen, offset, end)
+        left, cursor.region, cursor.seen = cursor.region, region, seen
+        cursor.begin, cursor.end = offset, min(offset + size, region.end) if size else region.end
+        if left is not None:
+            self.note_left(left)
+        self.trim()
+
+    def read(self, cursor: Cursor, offset: int, size: int) -> bytes:
+        data = self._collected(cursor, offset, size)
+        self.trim()
+        return data
+
+    def _collected(self, cursor: Cursor, offset: int, size: int) -> bytes:
+        """What each window has of it; all windows but the cursor's own are left again at once."""
+        _check_range(offset, size)
+        self._associated(cursor)
+        seen = self._see(cursor)
+        end = min(offset + size, seen.size)
+        pieces: list[bytes] = []
+        while offset < end:
+            region = self._visit(cursor, offset, end)
+            reached = min(end, region.end)
+            pieces.append(region.bytes_of(offset, reached))
+            offset = reached
+        cursor.seen = seen
+        return b"".join(pieces)
+
+    # Views.
+
+    def buffer_view(self, cursor: Cursor) -> View:
+        if cursor.region is None:
+            self.release(cursor)
+            raise Refusal(CursorInvalidError)
+        return self._viewed(View(cursor.region, cursor.begin, cursor.end))
+
+    def region_view(self, cursor: Cursor) -> View | None:
+        region = cursor.region
+        if region is None:
+            self.release(cursor)
+            return None
+        return self._viewed(View(region, region.begin, region.end))
+
+    def view(self, cursor: Cursor, offset: int, size: int) -> View:
+        _check_range(offset, size)
+        self._associated(cursor)
+        seen = self._see(cursor)
+        end = min(offset + size, seen.size)
+        if offset >= end:
+            cursor.seen = seen
+            return self._viewed(View(None, 0, 0))
+        region = self._visit(cursor, offset, end)
+        if region.includes(offset, end):
+            view = self._viewed(View(region, offset, end))
+        else:
+            view = self._viewed(View(None, 0, 0, self.read(cursor, offset, size)))
+        cursor.seen = seen
+        self.trim()
+        return view
+
+    def release_view(self, view: View) -> None:
+        self.views.remove(view)
+        self.let_go_of_closed()
+
+    def _viewed(self, view: View) -> View:
+        self.views.append(view)
+        return view
+
+    # Buffers.
+
+    def make_buffer(self, cursor: Cursor, offset: int, size: int) -> Buffer:
+        _check_range(offset, size)
+        twin = self.copy(cursor)
+        try:
+            if twin.source is None:
+                raise Refusal(ValueError)
+            length = min(size, self.file_size(twin) - offset)
+            if length < 0 or offset == self.file_size(twin):
+                raise Refusal(ValueError)
+            self.use_region(twin, offset, length)
+        except Refusal:
+            self.drop(twin)
+            raise
+        return Buffer(twin, offset, length)
+
+    def slice(self, buffer: Buffer, low: int, high: int) -> bytes:
+        """The bytes from index ``low`` to ``high``, which are in range."""
+        if low >= high:
+            return b""
+        cursor, low, high = buffer.cursor, buffer.begin + low, buffer.begin + high
+        if cursor.region is None or not cursor.region.includes(low, high):
+            self.use_region(cursor, low, high - low)
+        if cursor.region is not None and cursor.region.includes(low, high):
+            return cursor.region.bytes_of(low, high)
+        return self._travel(cursor, low, high, self.read)
+
+    def read_into(self, buffer: Buffer, low: int, high: int) -> bytes:
+        """The same, and never in the window where the buffer's cursor stands."""
+        if low >= high:
+            return b""
+        return self._travel(buffer.cursor, buffer.begin + low, buffer.begin + high, self._collected)
+
+    def _travel(self, cursor: Cursor, low: int, high: int, read: Callable[[Cursor, int, int], bytes]) -> bytes:
+        """One window is used at a time, the cursor's own included; it ends on the last byte, or where it was."""
+        region = cursor.region
+        self.release(cursor)
+        try:
+            data = read(cursor, low, high - low)
+        except Refusal:
+            if region in self.regions:
+                cursor.region = region
+                self.acquisitions += 1
+            raise
+        self.use_region(cursor, high - 1, 1)
+        return data
+
+    def end_access(self, buffer: Buffer) -> None:
+        buffer.length = 0
+        self.release(buffer.cursor)
+
+    # The manager.
+
+    def collect(self) -> int:
+        idle = [] if self.closed else [region for region in self.regions if not self.is_used(region)]
+        for region in idle:
+            self.unmap(region)
+        return len(idle)
+
+    def configure(self, memory: int | None, handles: int | None) -> None:
+        memory = self.memory if memory is None else memory or DEFAULT_MEMORY
+        handles = self.handles if handles is None else handles
+        self.check_open()
+        used = [region for region in self.regions if self.is_used(region)]
+        if len(used) > handles:
+            raise Refusal(HandleLimitError)
+        if self.strict and sum(region.size for region in used) > memory:
+            raise Refusal(MemoryLimitError)
+        while (len(self.regions) > handles or self.mapped() > memory) and self.evict():
+            pass
+        self.memory, self.handles = memory, handles
+
+    def close(self) -> None:
+        self.closed = True
+        for cursor in self.cursors:
+            if cursor.region is not None:
+                cursor.kept, cursor.region = cursor.region, None
+        self.let_go_of_closed()
+
+    def reset_stats(self) -> None:
+        self.maps = len(self.regions)
+        self.acquisitions = self.misses = self.unmaps = self.evictions = 0
+
+    # How.
+
+    def _see(self, cursor: Cursor) -> Seen:
+        """The file as the cursor sees it: as it saw it first, or as it is now."""
+        source = self._associated(cursor)
+        return cursor.seen or self.look(source)
+
+    def _associated(self, cursor: Cursor) -> Source:
+        if cursor.source is None:
+            raise Refusal(CursorInvalidError)
+        return cursor.source
+
+    def can_be_read(self, cursor: Cursor, offset: int, size: int) -> bool:
+        """Whether reading there is not SIGBUS: mapped bytes past the end of a file that was truncated."""
+        try:
+            seen = self._see(cursor)
+        except Refusal:
+            return True
+        return self.copies or min(offset + size, seen.size) <= len(seen.inode.content)
+
+    def _visit(self, cursor: Cursor, offset: int, end: int) -> Region:
+        """The region that shows the bytes at ``offset``: the cursor's if it has all, or another, left at once."""
+        if cursor.region is not None and cursor.region.includes(offset, end):
+            return cursor.region
+        region = self.acquire(self._associated(cursor), self._see(cursor), offset, end)
+        self.note_left(region)
+        return region
+
+    def _acquire_or_give_up_own(self, cursor: Cursor, seen: Seen, offset: int, end: int) -> Region:
+        """A move uses the new window before it leaves the old one, unless a hard limit has no room for both."""
+        try:
+            return self.acquire(self._associated(cursor), seen, offset, end)
+        except Refusal as refusal:
+            if refusal.error not in {HandleLimitError, MemoryLimitError} or cursor.region is None:
+                raise
+        self.release(cursor)
+        return self.acquire(self._associated(cursor), seen, offset, end)
+
+
+def _check_range(offset: int, size: int) -> None:
+    if offset < 0 or size < 0:
+        raise Refusal(ValueError)

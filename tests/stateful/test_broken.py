@@ -1,0 +1,199 @@
+"""The state machine can fail: each of these small defects, put into the library, is found by it.
+
+Whoever adds a promise to the reference model adds a defect here that breaks it.
+"""
+
+import mmap
+from collections.abc import Callable, Container
+from typing import Final, TypeAlias
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import (
+    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]  # its parameters are not all typed
+)
+
+from smmap_typed._core import Core
+from smmap_typed._evictor import Evictor
+from smmap_typed._file import Identity, Source
+from smmap_typed._gate import Call
+from smmap_typed._ledger import Ledger
+from smmap_typed._lru import IdleQueue
+from smmap_typed._position import Position
+from smmap_typed._reader import PreadReader
+from smmap_typed._region import Hold, Pin
+from smmap_typed._types import Target
+from smmap_typed._window import Grid
+from stateful.machine import ManagerMachine, SlidingCopiesMachine, SlidingMachine, StaticMachine
+
+Defect: TypeAlias = Callable[[pytest.MonkeyPatch], None]
+
+# The same examples each time, and no shrinking: whether one fails is all that is asked.
+QUICK: Final = settings(
+    max_examples=2000,
+    stateful_step_count=40,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+
+
+def evicts_the_newest(patch: pytest.MonkeyPatch) -> None:
+    def newest(self: IdleQueue, refused: Container[int]) -> Hold | None:
+        for serial, hold in reversed(self.items()):
+            if serial not in refused and not hold.is_pinned():
+                return hold
+        return None
+
+    patch.setattr(IdleQueue, "oldest", newest)
+
+
+def forgets_that_a_window_was_used_again(patch: pytest.MonkeyPatch) -> None:
+    def stay(self: IdleQueue, key: int, last: bool = True) -> None:
+        del self, key, last
+
+    patch.setattr(IdleQueue, "move_to_end", stay, raising=False)
+
+
+def evicts_one_too_many(patch: pytest.MonkeyPatch) -> None:
+    reserve = Ledger.reserve
+
+    def reserve_two(self: Ledger, nbytes: int, *, over_soft: bool) -> bool:
+        crowded = self.total_handles + 2 > self.max_handles
+        return not (crowded and not over_soft) and reserve(self, nbytes, over_soft=over_soft)
+
+    patch.setattr(Ledger, "reserve", reserve_two)
+
+
+def never_trims(patch: pytest.MonkeyPatch) -> None:
+    def trim(self: Evictor) -> None:
+        self.tables.overdrawn = False
+
+    patch.setattr(Evictor, "trim", trim)
+
+
+def collects_nothing(patch: pytest.MonkeyPatch) -> None:
+    def collect(self: Evictor) -> int:
+        return len(self.tables.idle) * 0
+
+    patch.setattr(Evictor, "collect", collect)
+
+
+def closes_without_unmapping(patch: pytest.MonkeyPatch) -> None:
+    def close(self: Evictor) -> None:
+        self.tables.closed = True
+
+    patch.setattr(Evictor, "close", close)
+
+
+def cuts_requests_at_even_windows(patch: pytest.MonkeyPatch) -> None:
+    def start(self: Grid, offset: int, stop: int) -> int:
+        del stop
+        return offset - offset % self.stride
+
+    patch.setattr(Grid, "start", start)
+
+
+def maps_a_byte_less(patch: pytest.MonkeyPatch) -> None:
+    size = Grid.size
+
+    def less(self: Grid, start: int, file_size: int) -> int:
+        return max(size(self, start, file_size) - 1, 1)
+
+    patch.setattr(Grid, "size", less)
+
+
+def copies_share_a_pin(patch: pytest.MonkeyPatch) -> None:
+    def share(self: Position) -> Position:
+        twin = Position(self.core, self.source)
+        twin.place = self.place
+        return twin
+
+    patch.setattr(Position, "copy", share)
+
+
+def keeps_its_window_at_the_limit(patch: pytest.MonkeyPatch) -> None:
+    def insist(self: Position, identity: Identity, start: int, flags: int) -> tuple[memoryview, Hold]:
+        return self.core.map_or_join(self.source, identity, start, flags)
+
+    patch.setattr(Position, "_map", insist)
+
+
+def opens_whatever_is_there(patch: pytest.MonkeyPatch) -> None:
+    def accept(self: Identity, now: Identity, target: Target) -> None:
+        del self, now, target
+
+    patch.setattr(Identity, "check", accept)
+
+
+def opens_last(patch: pytest.MonkeyPatch) -> None:
+    map_or_join = Core.map_or_join
+
+    def evict_first(self: Core, source: Source, identity: Identity, start: int, flags: int) -> tuple[memoryview, Hold]:
+        with Call(self.evictor) as call:
+            self.evictor.evict_extra(call, 1)
+        return map_or_join(self, source, identity, start, flags)
+
+    patch.setattr(Core, "map_or_join", evict_first)
+
+
+def loses_releases(patch: pytest.MonkeyPatch) -> None:
+    pin = Hold.pin
+
+    def forget(self: Hold, note_release: Callable[[Pin], object]) -> memoryview | None:
+        del note_release
+        return pin(self, lambda _: None)
+
+    patch.setattr(Hold, "pin", forget)
+
+
+def counts_misses_twice(patch: pytest.MonkeyPatch) -> None:
+    commit = Ledger.commit
+
+    def count_twice(self: Ledger, seconds: float, failures: int) -> None:
+        commit(self, seconds, failures)
+        self.misses += 1
+
+    patch.setattr(Ledger, "commit", count_twice)
+
+
+def reads_one_byte_further(patch: pytest.MonkeyPatch) -> None:
+    load = PreadReader.load
+
+    def further(
+        self: PreadReader, descriptor: int, source: Source, seen: Identity, offset: int, size: int
+    ) -> mmap.mmap:
+        return load(self, descriptor, source, seen, offset + (offset > 0), size - (offset > 0))
+
+    patch.setattr(PreadReader, "load", further)
+
+
+@pytest.mark.parametrize(
+    ("defect", "machine"),
+    [
+        (evicts_the_newest, SlidingMachine),
+        (forgets_that_a_window_was_used_again, SlidingMachine),
+        (evicts_one_too_many, SlidingMachine),
+        (never_trims, SlidingMachine),
+        (collects_nothing, StaticMachine),
+        (closes_without_unmapping, SlidingMachine),
+        (cuts_requests_at_even_windows, SlidingMachine),
+        (maps_a_byte_less, StaticMachine),
+        (copies_share_a_pin, SlidingMachine),
+        (keeps_its_window_at_the_limit, SlidingMachine),
+        (opens_whatever_is_there, SlidingMachine),
+        (opens_last, SlidingMachine),
+        (loses_releases, SlidingMachine),
+        (counts_misses_twice, StaticMachine),
+        (reads_one_byte_further, SlidingCopiesMachine),
+    ],
+)
+def test_the_machine_finds_this_defect(
+    defect: Defect, machine: type[ManagerMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defect(monkeypatch)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(machine, settings=QUICK)
