@@ -5,6 +5,7 @@ byte and every error; the machine beside it compares. Where the contract leaves 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -183,7 +184,7 @@ class Model(Regions):
         return self._travel(buffer.cursor, buffer.begin + low, buffer.begin + high, self._collected)
 
     def _travel(self, cursor: Cursor, low: int, high: int, read: Callable[[Cursor, int, int], bytes]) -> bytes:
-        """One window is used at a time, the cursor's own included; it ends on the last byte, or where it was."""
+        """One window is used at a time, the cursor's own included; it ends on the last byte if it can, else stays."""
         region = cursor.region
         self.release(cursor)
         try:
@@ -193,7 +194,8 @@ class Model(Regions):
                 cursor.region = region
                 self.acquisitions += 1
             raise
-        self.use_region(cursor, high - 1, 1)
+        with suppress(Refusal):
+            self.use_region(cursor, high - 1, 1)
         return data
 
     def end_access(self, buffer: Buffer) -> None:
