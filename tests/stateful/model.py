@@ -184,7 +184,7 @@ class Model(Regions):
         return self._travel(buffer.cursor, buffer.begin + low, buffer.begin + high, self._collected)
 
     def _travel(self, cursor: Cursor, low: int, high: int, read: Callable[[Cursor, int, int], bytes]) -> bytes:
-        """One window is used at a time, the cursor's own included; it ends on the last byte if it can, else stays."""
+        """One window is used at a time, the cursor's own included; at last it stands on the last byte, if it can."""
         region = cursor.region
         self.release(cursor)
         try:
