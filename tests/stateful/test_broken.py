@@ -9,9 +9,7 @@ from typing import Final, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import (
-    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]  # its parameters are not all typed
-)
+from hypothesis.stateful import run_state_machine_as_test
 
 from smmap_typed._core import Core
 from smmap_typed._evictor import Evictor

@@ -2,9 +2,7 @@
 
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import (
-    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]  # its parameters are not all typed
-)
+from hypothesis.stateful import run_state_machine_as_test
 
 from stateful.machine import (
     ManagerMachine,
