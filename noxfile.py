@@ -65,7 +65,7 @@ def stateful(session: nox.Session) -> None:
     install(session, "test")
     arguments = [argument for argument in session.posargs if argument != "--deep"]
     profile = "deep" if "--deep" in session.posargs else "ci"
-    session.run("pytest", "tests/stateful", *arguments, env={"SMMAP_TYPED_PROFILE": profile})
+    session.run("pytest", "--numprocesses=auto", "tests/stateful", *arguments, env={"SMMAP_TYPED_PROFILE": profile})
 
 
 @nox.session
