@@ -101,7 +101,8 @@ class Disk:
         end = len(inode.content)
         # As many versions as are enough to tell apart, or each would have to be made anew.
         added = _version(self._versions % 64)[end : end + size]
-        os.pwrite(inode.descriptor, added, end)
+        os.lseek(inode.descriptor, end, os.SEEK_SET)
+        os.write(inode.descriptor, added)
         inode.content += added
         self.touch(inode)
 

@@ -142,7 +142,7 @@ def strike(folder: Path, reader: ReaderName, owner: ModuleType, name: str, error
     maps: list[weakref.ref[mmap.mmap]] = []
     real_map = mmap.mmap
 
-    def noted(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+    def noted(descriptor: int, size: int, **rest: bool) -> mmap.mmap:  # as narrow as the narrowest of its options
         mapping = real_map(descriptor, size, **rest)
         maps.append(weakref.ref(mapping))
         return mapping
@@ -297,7 +297,7 @@ def test_an_error_that_is_kept_keeps_nothing_mapped(
     maps: list[mmap.mmap] = []
     real_map = mmap.mmap
 
-    def kept(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+    def kept(descriptor: int, size: int, **rest: bool) -> mmap.mmap:  # as narrow as the narrowest of its options
         maps.append(real_map(descriptor, size, **rest))
         return maps[-1]
 

@@ -37,7 +37,7 @@ def interrupt_mapping(patch: pytest.MonkeyPatch, act: Callable[[], object]) -> N
     """Let ``act`` run inside the next ``mmap.mmap``, as a handler would that strikes there."""
     real_map = mmap.mmap
 
-    def struck(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+    def struck(descriptor: int, size: int, **rest: bool) -> mmap.mmap:  # as narrow as the narrowest of its options
         patch.setattr(mmap, "mmap", real_map)
         act()
         return real_map(descriptor, size, **rest)
@@ -52,7 +52,9 @@ def test_threads_that_miss_on_one_window_cause_one_mmap(path: Path, monkeypatch:
     real_map = mmap.mmap
     maps: list[int] = []
 
-    def map_when_all_have_begun(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+    def map_when_all_have_begun(
+        descriptor: int, size: int, **rest: bool
+    ) -> mmap.mmap:  # as narrow as the narrowest of its options
         maps.append(size)
         for _ in range(THREADS):
             assert begun.acquire(timeout=SECONDS)
@@ -83,7 +85,7 @@ def test_when_the_flight_fails_the_next_thread_takes_over(path: Path, monkeypatc
     real_map = mmap.mmap
     maps: list[int] = []
 
-    def fail_first(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+    def fail_first(descriptor: int, size: int, **rest: bool) -> mmap.mmap:  # as narrow as the narrowest of its options
         maps.append(size)
         if len(maps) == 1:
             for _ in range(THREADS):
@@ -148,7 +150,7 @@ def test_a_miss_at_the_limit_waits_for_those_who_are_just_mapping(path: Path, mo
     inside, waiting = threading.Event(), threading.Event()
     first = True
 
-    def wait_once(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+    def wait_once(descriptor: int, size: int, **rest: bool) -> mmap.mmap:  # as narrow as the narrowest of its options
         nonlocal first
         if first:
             first = False
@@ -302,7 +304,7 @@ def test_a_child_of_a_fork_can_use_a_manager_that_another_thread_was_inside(
     inside, go_on = threading.Event(), threading.Event()
     content = path.read_bytes()
 
-    def wait(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+    def wait(descriptor: int, size: int, **rest: bool) -> mmap.mmap:  # as narrow as the narrowest of its options
         inside.set()
         assert go_on.wait(SECONDS)
         return real_map(descriptor, size, **rest)
