@@ -47,10 +47,10 @@ class SlidingWindowMapBuffer(Sequence[int]):
         self._cursor: WindowCursor | None = None
         # What the buffer is bound to, replaced whole. Read it once in each method.
         self._span: Span = UNBOUND
-        if cursor is not None and not self.begin_access(cursor, offset, size, flags):
-            if not cursor.is_associated():
-                raise ValueError("the cursor has no file; get one from make_cursor()")
-            raise ValueError(f"offset {offset} is not inside the file of {cursor.file_size()} bytes")
+        if cursor is not None:
+            refusal = self._bind(cursor, offset, size, flags)
+            if refusal:
+                raise ValueError(refusal)
 
     def __enter__(self) -> Self:
         return self
@@ -75,19 +75,23 @@ class SlidingWindowMapBuffer(Sequence[int]):
         Returns False, and changes nothing, if there is no file or no byte of it lies at ``offset``. Parameters and
         errors are those of the class.
         """
+        return not self._bind(cursor, offset, size, flags)
+
+    def _bind(self, cursor: WindowCursor | None, offset: int, size: int, flags: int) -> str:
+        """Do so, or say why not."""
         offset, size = natural("offset", offset), natural("size", size)
         if cursor is not None and not isinstance(cursor, WindowCursor):
             raise TypeError(f"cursor must be a WindowCursor from make_cursor(), got {type(cursor).__name__}")
         own = self._cursor if cursor is None else copy.copy(cursor)
         if own is None or not own.is_associated():
-            return False
+            return "the cursor has no file; get one from make_cursor()"
         length = min(size, own.file_size() - offset)
         if length < 0 or offset == own.file_size():
-            return False
+            return f"offset {offset} is not inside the file of {own.file_size()} bytes"
         own.use_region(offset, length, flags)
         self._cursor = own
         self._span = Span(own._position, offset, length, flags)
-        return True
+        return ""
 
     def end_access(self) -> None:
         """Release the window; the buffer is empty until ``begin_access``. Any number of times; takes no lock."""

@@ -260,10 +260,10 @@ class Position:
             check_flags(flags)
         try:
             return self.core.map_or_join(self.source, identity, start, flags)
-        except (HandleLimitError, MemoryLimitError):
+        except (HandleLimitError, MemoryLimitError) as error:
             # The new window is pinned before the old one is released, except here: it may be the very one that is
             # too much.
-            if self.place is NOWHERE:
+            if self.place is NOWHERE or (isinstance(error, MemoryLimitError) and error.wanted > error.limit):
                 raise
         except ManagerClosedError:
             self.place = NOWHERE

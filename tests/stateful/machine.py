@@ -237,9 +237,6 @@ class ManagerMachine(RuleBasedStateMachine):
             lambda: self.model.make_buffer(predicted, offset, size),
             lambda: SlidingWindowMapBuffer(cursor, offset, size),
         )
-        if made is None:
-            # The error names the file's size: whether that is the cursor's first look at its file is left open.
-            self.ask(number, "file", size)
         return multiple() if made is None else self.keep(self.buffers, (made[1], made[0]))
 
     @rule(number=buffer_numbers, start=INDICES, stop=INDICES, step=STEPS)

@@ -267,7 +267,8 @@ class Model(Regions):
         try:
             return self.acquire(self._associated(cursor), seen, offset, end)
         except Refusal as refusal:
-            if refusal.error not in {HandleLimitError, MemoryLimitError} or cursor.region is None:
+            hopeless = self.strict and self.window_size(seen, self.window_begin(offset, end)) > self.memory
+            if refusal.error not in {HandleLimitError, MemoryLimitError} or cursor.region is None or hopeless:
                 raise
         self.release(cursor)
         return self.acquire(self._associated(cursor), seen, offset, end)

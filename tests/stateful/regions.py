@@ -178,8 +178,11 @@ class Regions:
         self.acquisitions += 1
         return region
 
+    def window_size(self, seen: Seen, begin: int) -> int:
+        return min(self.window or seen.size, seen.size - begin)
+
     def map(self, source: Source, seen: Seen, begin: int) -> Region:
-        size = min(self.window or seen.size, seen.size - begin)
+        size = self.window_size(seen, begin)
         if self.strict and size > self.memory:
             # No eviction can help, so there is none.
             raise Refusal(MemoryLimitError)
