@@ -1,0 +1,26 @@
+"""Profiles of Hypothesis: ``SMMAP_TYPED_PROFILE=ci`` (the default) or ``deep``, as ``nox -s stateful -- --deep`` sets.
+
+``ci`` tries the same examples each time, so that a red build is the fault of the change that it builds; ``deep``
+searches at random, and prints a blob that replays what it finds: put it on the failing test with ``@reproduce_failure``.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Steps are system calls on real files: slow ones and large examples are no fault of a test here.
+_UNFIT = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+settings.register_profile(
+    "ci",
+    max_examples=350,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=_UNFIT,
+)
+settings.register_profile(
+    "deep", settings.get_profile("ci"), max_examples=5000, stateful_step_count=120, derandomize=False
+)
+settings.load_profile(os.environ.get("SMMAP_TYPED_PROFILE", "ci"))
