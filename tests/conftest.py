@@ -1,7 +1,7 @@
 """Profiles of Hypothesis: ``SMMAP_TYPED_PROFILE=ci`` (the default) or ``deep``, as ``nox -s stateful -- --deep`` sets.
 
 ``ci`` tries the same examples each time, so that a red build is the fault of the change that it builds; ``deep``
-searches at random, and prints a blob that replays what it finds: put it on the failing test with ``@reproduce_failure``.
+searches at random, and prints what replays a failure: put that ``@reproduce_failure`` on the failing test.
 """
 
 import os
