@@ -22,7 +22,7 @@ import mmap
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from typing_extensions import override
 
@@ -31,7 +31,7 @@ from smmap_typed._platform import has_views
 from smmap_typed._window import Window
 from smmap_typed.exceptions import RegionUnmappedError
 
-__all__ = ["TOMBSTONE", "Hold", "Pin", "Region"]
+__all__ = ["TOMBSTONE", "Hold", "Orphan", "Pin", "Region"]
 
 TOMBSTONE: Final = object()
 """In a region's set of pins: somebody is unmapping it."""
@@ -118,10 +118,6 @@ class Hold:
                 self.pins.discard(pin)
                 ended += pin.serial > 0
         return ended
-
-    def ended_pins(self) -> int:
-        """How many acquisitions have ended and are not drained yet. O(pins)."""
-        return sum(isinstance(pin, Pin) and pin.serial > 0 and pin() is None for pin in self.pins.copy())
 
     def is_pinned(self) -> bool:
         """Whether a cursor stands on the region. O(pins), usually the first."""
@@ -214,6 +210,20 @@ class Hold:
 
     def _first_region(self) -> "Region | None":
         return next((region for reference in self._regions.copy() if (region := reference()) is not None), None)
+
+
+class Orphan(NamedTuple):
+    """A map that the manager gave up while it had views; still in the ledger. Whoever lets go last frees it."""
+
+    mapping: weakref.ref[mmap.mmap]
+    """Weak, so that the last view frees the map by itself (I9)."""
+    size: int
+    """Bytes."""
+
+    def is_gone(self) -> bool:
+        """Whether the memory is free."""
+        mapping = self.mapping()
+        return mapping is None or mapping.closed
 
 
 @final

@@ -13,33 +13,19 @@ import mmap
 import weakref
 from collections import deque
 from collections.abc import Container
-from typing import Final, NamedTuple, final
+from typing import Final, final
 
 from smmap_typed._file import Identity
 from smmap_typed._gate import Flight, FlightKey
 from smmap_typed._ledger import Ledger
 from smmap_typed._lru import IdleQueue
-from smmap_typed._region import TOMBSTONE, Hold, Pin
+from smmap_typed._region import TOMBSTONE, Hold, Orphan, Pin
 
-__all__ = ["Orphan", "Tables"]
+__all__ = ["Tables"]
 
 
 # Releases that may wait beside one for each region.
 _QUEUE_SLACK: Final = 64
-
-
-class Orphan(NamedTuple):
-    """A map that the manager gave up while it had views; still in the ledger. Whoever lets go last frees it."""
-
-    mapping: weakref.ref[mmap.mmap]
-    """Weak, so that the last view frees the map by itself (I9)."""
-    size: int
-    """Bytes."""
-
-    def is_gone(self) -> bool:
-        """Whether the memory is free."""
-        mapping = self.mapping()
-        return mapping is None or mapping.closed
 
 
 @final
@@ -263,7 +249,7 @@ class Tables:
                     ledger.unmap(victim.size)
                     ledger.evictions += flight.evicted
                     if len(victim.pins) > 1:
-                        ledger.pins_ended += victim.ended_pins()
+                        ledger.pins_ended += victim.prune()
                 else:
                     victim.pins.discard(TOMBSTONE)
             self.torn = False

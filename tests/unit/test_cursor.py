@@ -9,7 +9,7 @@ import io
 import mmap
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,21 +27,6 @@ from support import GRANULE, descriptors_of, open_descriptor, pattern, write_pat
 assert sys.platform != "win32"
 
 SIZE = 8 * GRANULE
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A file of eight granules."""
-    path = tmp_path / "file"
-    write_pattern(path, SIZE)
-    return path
-
-
-@pytest.fixture
-def manager() -> Iterator[SlidingWindowMapManager]:
-    """Windows of two granules."""
-    with SlidingWindowMapManager(2 * GRANULE) as manager:
-        yield manager
 
 
 def test_a_valid_cursor_answers_with_absolute_offsets(path: Path, manager: SlidingWindowMapManager) -> None:

@@ -3,7 +3,6 @@
 See docs/migration.md for the list. Windows are small, so that most slices cross an edge.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,13 +22,6 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "file"
     write_pattern(path, SIZE)
     return path
-
-
-@pytest.fixture
-def manager() -> Iterator[SlidingWindowMapManager]:
-    """Windows of two granules."""
-    with SlidingWindowMapManager(2 * GRANULE) as manager:
-        yield manager
 
 
 @pytest.mark.parametrize("offset", [1, GRANULE - 1, GRANULE, 3 * GRANULE + 7, SIZE - 1])

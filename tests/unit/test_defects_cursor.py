@@ -4,7 +4,7 @@ See docs/migration.md for the list.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,21 +14,6 @@ from smmap_typed import CursorInvalidError, SlidingWindowMapManager, StaticWindo
 from support import GRANULE, assert_books_match_kernel, mapped_bytes_of, write_pattern
 
 SIZE = 8 * GRANULE
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A file of eight granules."""
-    path = tmp_path / "file"
-    write_pattern(path, SIZE)
-    return path
-
-
-@pytest.fixture
-def manager() -> Iterator[SlidingWindowMapManager]:
-    """Windows of two granules."""
-    with SlidingWindowMapManager(2 * GRANULE) as manager:
-        yield manager
 
 
 def assigned(cursor: WindowCursor) -> WindowCursor:
