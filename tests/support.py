@@ -4,7 +4,6 @@ import mmap
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,6 @@ __all__ = [
     "Fault",
     "assert_books_match_kernel",
     "descriptors_of",
-    "in_threads",
     "mapped_bytes_of",
     "mapped_ranges_of",
     "opcodes_of",
@@ -142,33 +140,6 @@ class Fault(Generic[P, T]):
         if self._after:
             self._real(*args, **kwargs)
         raise self._error
-
-
-def in_threads(count: int, act: Callable[[int], T], seconds: float = 30.0) -> list[T]:
-    """What ``act(0)`` to ``act(count - 1)`` return, called at once, each in a thread of its own.
-
-    Their errors are raised as one group, and a thread that does not come back in time is an error.
-    """
-    barrier = threading.Barrier(count)
-    results: dict[int, T] = {}
-    errors: list[Exception] = []
-
-    def run(number: int) -> None:
-        try:
-            barrier.wait(seconds)
-            results[number] = act(number)
-        except Exception as error:  # noqa: BLE001 - raised again below, in the thread of the test
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(seconds)
-    if errors:
-        raise ExceptionGroup("threads failed", errors)
-    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
-    return [results[number] for number in range(count)]
 
 
 def opcodes_of(act: Callable[[], object]) -> int:

@@ -16,7 +16,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smmap_typed import FileChangedError, SlidingWindowMapBuffer, SlidingWindowMapManager, WindowCursor
-from support import GRANULE, descriptors_of, in_threads, mapped_bytes_of, pattern, write_pattern
+from smmap_typed.testing import in_threads
+from support import GRANULE, descriptors_of, mapped_bytes_of, pattern, write_pattern
 
 WINDOW: Final = 2 * GRANULE
 # Longer than the pieces in which searches read, whatever those are, and no multiple of anything.

@@ -16,7 +16,8 @@ from types import FrameType
 import pytest
 
 from smmap_typed import HandleLimitError, ReentrantCallError, SlidingWindowMapManager
-from support import GRANULE, assert_books_match_kernel, in_threads, mapped_bytes_of, write_pattern
+from smmap_typed.testing import in_threads
+from support import GRANULE, assert_books_match_kernel, mapped_bytes_of, write_pattern
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
