@@ -87,18 +87,10 @@ class Core:
                 mine = Flight()
                 mine.key = (identity, start)
                 try:
-                    with call.guard:
-                        tables.drain()
-                        self.check_open()
-                        hold = tables.find(identity, start)
-                        if hold is not None:
-                            view = hold.pin(self.note_release)
-                            if view is not None:
-                                self.ledger.misses += waited
-                                return view, hold
-                            tables.bring_out_the_dead(hold)
-                        other = tables.take_off(mine, nbytes)
-                    if other is mine:
+                    found = call.locked(self._find_or_take_off, mine, nbytes, waited)
+                    if not isinstance(found, Flight):
+                        return found
+                    if found is mine:
                         return self._map(call, mine, source, nbytes, flags)
                 finally:
                     # Everything that a failed flight took is given back, by whoever enters the lock next, this thread
@@ -107,8 +99,21 @@ class Core:
                         tables.finished.append(mine)
                         if mine.mapping is not None:
                             close_unless_viewed(mine.mapping)
-                call.wait(other)
+                call.wait(found)
                 waited = True
+
+    def _find_or_take_off(self, mine: Flight, nbytes: int, waited: bool) -> tuple[memoryview, Hold] | Flight:  # noqa: FBT001 - see locked
+        """The window, if it is mapped by now; else the flight that maps it, ``mine`` or another's. Under the lock."""
+        tables = self.tables
+        self.check_open()
+        hold = tables.find(*mine.key)
+        if hold is not None:
+            view = hold.pin(self.note_release)
+            if view is not None:
+                self.ledger.misses += waited
+                return view, hold
+            tables.bring_out_the_dead(hold)
+        return tables.take_off(mine, nbytes)
 
     def _map(self, call: Call, flight: Flight, source: Source, nbytes: int, flags: int) -> tuple[memoryview, Hold]:
         """Open, make room, map and publish. Open comes before any eviction."""
@@ -137,14 +142,16 @@ class Core:
         view = hold.pin(self.note_release)
         assert view is not None, "buried before it was published"  # noqa: S101 - nobody else knows it yet
         try:
-            with call.guard:
-                self.check_open()
-                self.tables.publish(flight, hold, seconds)
+            call.locked(self._publish, flight, hold, seconds)
         except BaseException:
             # The traceback would keep it, and the map that nobody knows could not be closed.
             view.release()
             raise
         return view, hold
+
+    def _publish(self, flight: Flight, hold: Hold, seconds: float) -> None:
+        self.check_open()
+        self.tables.publish(flight, hold, seconds)
 
     def identify(self, source: Source) -> Identity:
         """Which file ``source`` names now. Takes no lock unless something is scarce."""

@@ -6,7 +6,7 @@ be true in between. It knows no files and maps nothing.
 
 import contextlib
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from threading import Lock
 from typing import Final, final
 
@@ -22,10 +22,12 @@ __all__ = ["Evictor", "close_unless_viewed"]
 class Evictor:
     """What unmaps for one manager. Every method is safe in any thread, and nested."""
 
-    __slots__ = ("collect_wanted", "lock", "tables")
+    __slots__ = ("collect_wanted", "drain", "lock", "tables")
 
     def __init__(self, tables: Tables) -> None:
         self.tables: Final = tables
+        self.drain: Final = tables.drain
+        """See Guarded. Bound once, since every section begins with it."""
         self.lock: Lock = Lock()
         """Guards the tables and the ledger. Never held across a system call; see _gate."""
         self.collect_wanted = False
@@ -39,25 +41,25 @@ class Evictor:
         """
         refused: set[int] = set()
         while True:
-            other = None
             flight = Flight()
             try:
-                with call.guard:
-                    self.tables.drain()
-                    if attempt(False):  # noqa: FBT003 - whether it is the last
-                        return
-                    if not self.tables.bury_oldest(flight, refused):
-                        other = self._attempt_last(attempt)
-                        if other is None:
-                            return
-                if not self._unmap(flight):
+                missing = call.locked(self._attempt, attempt, flight, refused)
+                if missing is None:
+                    return
+                if missing is flight and not self._unmap(flight):
                     refused.add(flight.serial)
             finally:
                 # Here and not in a method: an exception could strike at its entry.
                 if flight.victim is not None:
                     self.tables.finished.append(flight)
-            if other is not None:
-                call.wait(other)
+            if missing is not flight:
+                call.wait(missing)
+
+    def _attempt(self, attempt: Callable[[bool], bool], flight: Flight, refused: Container[int]) -> Flight | None:
+        """None if the attempt was successful, else whose end makes room: ``flight``, or another's. Under the lock."""
+        if attempt(False):  # noqa: FBT003 - whether it is the last
+            return None
+        return flight if self.tables.bury_oldest(flight, refused) else self._attempt_last(attempt)
 
     def _attempt_last(self, attempt: Callable[[bool], bool]) -> Flight | None:
         """The last attempt, or a flight to wait for before it. Under the lock."""
@@ -78,10 +80,8 @@ class Evictor:
         while freed < nbytes:
             flight = Flight()
             try:
-                with call.guard:
-                    self.tables.drain()
-                    if not self.tables.bury_oldest(flight, refused):
-                        return
+                if not call.locked(self.tables.bury_oldest, flight, refused):
+                    return
                 if self._unmap(flight) and flight.victim is not None:
                     freed += flight.victim.size
                 else:
@@ -100,12 +100,9 @@ class Evictor:
         return flight.mapping is not None and close_unless_viewed(flight.mapping)
 
     def tidy(self) -> None:
-        """Drain the queues, unless the lock is taken: then its holder does."""
-        with Call(self):
-            # Not acquire(blocking=False): see _gate.
-            if not self.lock.locked():
-                with self.lock:
-                    self.tables.drain()
+        """Drain the queues, unless the lock is taken: then its holder does, or the next move. Never waits."""
+        with Call(self, waits=False) as call, contextlib.suppress(ReentrantCallError):
+            call.locked(self.drain)
 
     def trim(self) -> None:
         """Unmap what is idle until the soft memory limit is kept again, or nothing is idle (I3)."""
@@ -127,23 +124,21 @@ class Evictor:
         # Left before the lock is tried, so that its holder cannot overlook it.
         self.collect_wanted = call.nested
         try:
-            with call.guard:
-                self.collect_wanted = False
-                self.tables.drain()
-                candidates = list(self.tables.idle.values())
+            candidates = call.locked(self._candidates)
             for hold in candidates:
                 freed += self._collect_one(call, hold)
         except ReentrantCallError:
             self.collect_wanted = True
         return freed
 
+    def _candidates(self) -> list[Hold]:
+        self.collect_wanted = False
+        return list(self.tables.idle.values())
+
     def _collect_one(self, call: Call, hold: Hold) -> bool:
         flight = Flight()
         try:
-            with call.guard:
-                self.tables.drain()
-                buried = self.tables.bury(flight, hold, evicted=False)
-            return buried and self._unmap(flight)
+            return call.locked(self.tables.bury, flight, hold) and self._unmap(flight)
         finally:
             if flight.victim is not None:
                 self.tables.finished.append(flight)
@@ -157,16 +152,16 @@ class Evictor:
         with Call(self, serves=False) as call:
             if self.collect_wanted:
                 self._collect(call)
-            with call.guard:
-                self.tables.drain()
+            call.locked(self.drain)
 
     def close(self) -> None:
         """Give every region up. Idempotent."""
         with Call(self) as call:
-            with call.guard:
-                self.tables.closed = True
-                self.tables.drain()
+            call.locked(self._bar)
             self.retire(call, lambda _: True, "its manager was closed")
+
+    def _bar(self) -> None:
+        self.tables.closed = True
 
     def retire(self, call: Call, condemned: Callable[[Hold], bool], verdict: str, *, by_force: bool = False) -> int:
         """Give up the regions that are ``condemned``, pinned or not; how many there were.
@@ -174,9 +169,7 @@ class Evictor:
         What a view still shows stays mapped, and in the books, until the view is gone. ``by_force`` takes the cursors'
         own memoryviews away from them; otherwise they let go when they are used or dropped next.
         """
-        with call.guard:
-            holds = [hold for hold in self.tables.holds.values() if condemned(hold)]
-            mappings = [self.tables.retire(hold, verdict) for hold in holds]
+        holds, mappings = call.locked(self._give_up, condemned, verdict)
         if by_force:
             for hold in holds:
                 hold.release_pins()
@@ -188,6 +181,10 @@ class Evictor:
         self.settle_orphans(call)
         return len(holds)
 
+    def _give_up(self, condemned: Callable[[Hold], bool], verdict: str) -> tuple[list[Hold], list[mmap.mmap | None]]:
+        holds = [hold for hold in self.tables.holds.values() if condemned(hold)]
+        return holds, [self.tables.retire(hold, verdict) for hold in holds]
+
     def settle_orphans(self, call: Call) -> None:
         """Free the given-up maps whose views are gone, and strike them out of the books."""
         for orphan in self.tables.orphans.copy():
@@ -195,8 +192,7 @@ class Evictor:
             if mapping is not None:
                 close_unless_viewed(mapping)
         mapping = None
-        with call.guard:
-            self.tables.settle_orphans()
+        call.locked(self.tables.settle_orphans)
 
     def disown(self, is_lost: Callable[[Flight], bool]) -> None:
         """End the flights whose threads did not come along into the child of a fork. Under the lock."""

@@ -8,11 +8,11 @@ the outermost call: it is set *before* the lock is taken and taken back after it
 between two lines it dies with the call's frame. It is one for all managers, since two threads, each inside one, could
 otherwise wait for each other through finalisers that use the other.
 
-**Why a nested call looks and then takes.** ``acquire(blocking=False)`` followed by ``try`` has a gap: a signal's
-exception that strikes in it leaves the lock held for ever. ``with lock`` has none. Between the look and the ``with``
-another thread may come first; then the nested call waits for a short section that makes no system call. It cannot wait
-for its own thread, which it would have found inside, nor in a circle: each thread in a circle would have taken its lock
-before it looked at the next one, so the last one to look would have found that taken.
+**Why the lock is taken by a loop.** An exception of a signal's handler that strikes between ``acquire()`` and ``try``
+leaves the lock held for ever. ``with lock`` closes that gap up to CPython 3.13 only: since 3.14 it calls ``__enter__``
+as it calls any function, and handlers run after each call. ``for acquired in map(lock.acquire, ...)`` has no gap in any
+version: the step of the loop is C from the call until the name is bound, and the ``try`` comes before the next place
+where a handler can run. So ``Call.locked`` is the one place that takes the lock, and a section is a function.
 
 **What the lock covers** is table look-ups and arithmetic. System calls, and waiting for other threads' system calls,
 happen outside, or a slow disk would stall the readers of every other file.
@@ -21,8 +21,9 @@ happen outside, or a slow disk would stall the readers of every other file.
 import mmap
 import threading
 import weakref
+from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Protocol, final
+from typing import Final, Protocol, TypeVar, TypeVarTuple, final
 
 from smmap_typed._file import Identity
 from smmap_typed._region import Hold
@@ -30,12 +31,19 @@ from smmap_typed.exceptions import ReentrantCallError
 
 __all__ = ["Call", "Flight", "FlightKey", "Guarded", "is_inside"]
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 FlightKey = tuple[Identity, int]
 """A file and the start of one of its windows."""
 
 # How often a waiter looks by itself. It is woken by the thread that it waits for; the look is for the case that a
 # signal's exception struck that thread between "done" and "wake".
 _LOOK_SECONDS: Final = 0.1
+
+# The argument of acquire, as what it is mapped over.
+_WAITING: Final = (True,)
+_NOT_WAITING: Final = (False,)
 
 
 class _ThreadState(threading.local):
@@ -104,6 +112,11 @@ class Guarded(Protocol):
 
     lock: threading.Lock
 
+    @property
+    def drain(self) -> Callable[[], None]:
+        """The beginning of every section: makes the tables say what is."""
+        ...
+
     def has_requests(self) -> bool:
         """Whether nested calls have left something to do."""
         ...
@@ -117,24 +130,31 @@ class Guarded(Protocol):
 class Call:
     """One call of the library by this thread, as a context."""
 
-    __slots__ = ("__weakref__", "_guarded", "_serves", "nested")
+    __slots__ = ("__weakref__", "_attempts", "_guarded", "_serves", "nested")
 
-    def __init__(self, guarded: Guarded, *, serves: bool = True) -> None:
+    def __init__(self, guarded: Guarded, *, serves: bool = True, waits: bool = True) -> None:
         self._guarded = guarded
         self.nested: Final = is_inside()
-        """Whether it interrupted another call of this thread: then it never waits for a system call."""
+        """Whether it interrupted another call of this thread: then it never waits, as one with ``waits=False``."""
+        self._attempts: Final = _WAITING if waits and not self.nested else _NOT_WAITING
         self._serves = serves and not self.nested
 
-    @property
-    def guard(self) -> threading.Lock:
-        """The lock, to be used in ``with`` at once; ReentrantCallError if this call is nested and it is taken."""
-        lock = self._guarded.lock
-        if self.nested and lock.locked():
-            raise ReentrantCallError(
-                "a handler or callback interrupted the library and needs its lock, which is taken; "
-                "call again from outside the handler"
-            )
-        return lock
+    def locked(self, section: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        """What ``section`` returns under the lock; ReentrantCallError if that is taken and this call may not wait."""
+        guarded = self._guarded
+        # Nothing may stand between these two lines: see the module's docstring.
+        for acquired in map(guarded.lock.acquire, self._attempts):
+            try:
+                if acquired:
+                    guarded.drain()
+                    return section(*arguments)
+            finally:
+                if acquired:
+                    guarded.lock.release()
+        raise ReentrantCallError(
+            "a handler or callback interrupted the library and needs its lock, which is taken; "
+            "call again from outside the handler"
+        )
 
     def __enter__(self) -> "Call":
         if not self.nested:
@@ -157,7 +177,6 @@ class Call:
                 f"a handler or callback interrupted the library and needs the window at {flight.key[1]}, "
                 "which is just being mapped or unmapped; call again from outside the handler"
             )
-        with self.guard:
-            event = flight.join()
+        event = self.locked(flight.join)
         while not flight.done:
             event.wait(_LOOK_SECONDS)

@@ -18,9 +18,7 @@ def survey(core: Core) -> ManagerStats:
     """What ``core`` did and holds. O(regions). Nested it never waits, and then counts what it sees in passing."""
     with Call(core.evictor) as call:
         try:
-            with call.guard:
-                core.tables.drain()
-                return _count(core)
+            return call.locked(_count, core)
         except ReentrantCallError:
             return _count(core)
 

@@ -126,7 +126,7 @@ class Tables:
             self.overdrawn = True
         self.torn = False
 
-    def bury(self, flight: Flight, hold: Hold, *, evicted: bool) -> bool:
+    def bury(self, flight: Flight, hold: Hold) -> bool:
         """Have ``flight`` unmap a region: register it and set the tombstone. False if the region is in use after all.
 
         The region stays indexed, tombstone and all, until its map is closed: unlinked first, its window could be
@@ -140,7 +140,7 @@ class Tables:
         buried = len(hold.pins) == 1 or not hold.is_pinned()
         if buried:
             flight.key, flight.victim, flight.mapping = key, hold, hold.mapping
-            flight.serial, flight.evicted = hold.serial, evicted
+            flight.serial = hold.serial
             self.flights[key] = flight
         else:
             hold.pins.discard(TOMBSTONE)
@@ -149,8 +149,9 @@ class Tables:
 
     def bury_oldest(self, flight: Flight, refused: Container[int]) -> bool:
         """The same for the idle region released longest ago, passing over the serials in ``refused``."""
+        flight.evicted = True
         hold = self.idle.oldest(refused)
-        return hold is not None and self.bury(flight, hold, evicted=True)
+        return hold is not None and self.bury(flight, hold)
 
     def someone_unmapping(self) -> Flight | None:
         """A flight whose end gives back room, unless a view turns up."""
@@ -302,6 +303,10 @@ class Tables:
         """Pins taken that are not counted as ended yet. O(regions)."""
         holds = [*self.holds.values(), *self._retired.values()]
         return sum(isinstance(pin, Pin) and pin.serial > 0 for hold in holds for pin in hold.pins.copy())
+
+    def reset_counters(self) -> None:
+        """Begin to count anew; what is open stays."""
+        self.ledger.reset(self.open_pins())
 
     def _unlink(self, hold: Hold) -> None:
         windows = self.index[hold.identity]

@@ -125,9 +125,8 @@ class StaticWindowMapManager:
 
     def reset_stats(self) -> None:
         """Clear the counters and start the peaks anew; gauges stay, and ``maps`` becomes ``handles``."""
-        with Call(self._core.evictor) as call, call.guard:
-            self._core.tables.drain()
-            self._core.ledger.reset(self._core.tables.open_pins())
+        with Call(self._core.evictor) as call:
+            call.locked(self._core.tables.reset_counters)
 
     def configure(
         self, *, max_memory_size: int | EllipsisType = ..., max_open_handles: int | EllipsisType = ...
@@ -145,9 +144,7 @@ class StaticWindowMapManager:
         handles = core.ledger.max_handles if isinstance(max_open_handles, EllipsisType) else _handles(max_open_handles)
         core.check_open()
         with Call(core.evictor) as call:
-            with call.guard:
-                core.tables.drain()
-                _check_pinned(core, memory, handles)
+            call.locked(_check_pinned, core, memory, handles)
             core.evictor.make_room(call, _shrinking(core, memory, handles))
 
     def close(self) -> None:
@@ -173,8 +170,7 @@ class StaticWindowMapManager:
             return hold.source.lies_below(base)
 
         with Call(core.evictor) as call:
-            with call.guard:
-                files = {hold.identity for hold in core.tables.holds.values() if lies_below(hold)}
+            files = call.locked(lambda: {hold.identity for hold in core.tables.holds.values() if lies_below(hold)})
             return core.evictor.retire(
                 call,
                 lambda hold: hold.identity in files,

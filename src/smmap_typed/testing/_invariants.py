@@ -46,14 +46,17 @@ def check_invariants(manager: StaticWindowMapManager) -> None:
         # The close may be under way in another thread; once this returns, it is done.
         manager.close()
     statistics = manager.stats()
-    with Call(core.evictor) as call, call.guard:
-        core.tables.drain()
-        for identifier, rule in _RULES.items():
-            _judge(core, identifier, rule(core))
-        if not call.nested:
-            _judge(core, "I11", _nothing_is_left_of_this_threads_calls(core))
-            # Taken by a nested look, which does not wait for the lock, they may be of several instants.
-            _judge(core, "I12", _statistics_agree(statistics))
+    with Call(core.evictor) as call:
+        call.locked(_check, core, None if call.nested else statistics)
+
+
+def _check(core: Core, statistics: ManagerStats | None) -> None:
+    """Every rule, the last two unless the look is nested: then what it sees may be of several instants."""
+    for identifier, rule in _RULES.items():
+        _judge(core, identifier, rule(core))
+    if statistics is not None:
+        _judge(core, "I11", _nothing_is_left_of_this_threads_calls(core))
+        _judge(core, "I12", _statistics_agree(statistics))
 
 
 def _judge(core: Core, identifier: str, problems: Iterator[str]) -> None:
