@@ -10,6 +10,7 @@ from typing import Self, SupportsIndex, TypeAlias, final, overload
 from typing_extensions import Buffer, override
 
 from smmap_typed._cursor import WindowCursor
+from smmap_typed._platform import FREE_THREADED, unshared
 from smmap_typed._position import NOWHERE, natural
 from smmap_typed._search import Needle, bounds, content, count, last_match, matches, needle_of
 from smmap_typed._span import UNBOUND, Span
@@ -125,6 +126,8 @@ class SlidingWindowMapBuffer(Sequence[int]):
             shift = begin - hold.begin
             # One window holds it: the whole of a hit.
             if low + shift >= 0 and low < high <= hold.limit - begin:
+                if FREE_THREADED:
+                    view = unshared(view)
                 return view[low + shift : high + shift].tobytes()
             # Not to keep its window pinned meanwhile.
             del view

@@ -10,6 +10,7 @@ from typing import Self, final
 
 from typing_extensions import override
 
+from smmap_typed._platform import FREE_THREADED, unshared
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, natural, no_file
 from smmap_typed._region import Region
 from smmap_typed._types import ManagerLike, PathLike, PathOrFd
@@ -123,6 +124,8 @@ class WindowCursor:
         if hold.limit < 0:
             view, _, start, stop = self._position.valid_place()
         try:
+            if FREE_THREADED:
+                view = unshared(view)
             return view[start:stop]
         except ValueError:
             # force_map_handle_removal_win has taken it away since.

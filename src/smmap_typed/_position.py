@@ -16,7 +16,7 @@ from smmap_typed import _reader
 from smmap_typed._core import Core
 from smmap_typed._file import Identity, Source
 from smmap_typed._ledger import Ledger
-from smmap_typed._platform import WRITING_FLAGS
+from smmap_typed._platform import FREE_THREADED, WRITING_FLAGS, unshared
 from smmap_typed._reader import MmapReader
 from smmap_typed._region import Hold, Region
 from smmap_typed._window import Grid
@@ -229,6 +229,8 @@ class Position:
             del view
             self.core.check_open()
             view, hold = self.core.obtain(self.source, identity, offset, stop, 0)
+        elif FREE_THREADED:
+            view = unshared(view)
         begin = hold.begin
         reached = min(stop, begin + hold.size)
         return view[offset - begin : reached - begin], reached

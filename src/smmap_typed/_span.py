@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
+from smmap_typed._platform import FREE_THREADED, unshared
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position
 from smmap_typed.exceptions import SmmapError
 
@@ -42,6 +43,8 @@ class Span(NamedTuple):
             position.move(low, high - low, self.flags)
         view, hold, _, _ = position.place
         if hold.begin <= low < high <= hold.limit:
+            if FREE_THREADED:
+                view = unshared(view)
             return view[low - hold.begin : high - hold.begin].tobytes()
         # More than one window has, or another thread has moved the position on.
         del view
