@@ -31,6 +31,13 @@ def install(session: nox.Session, *groups: str) -> None:
     session.install("-e.[cli]", *nox.project.dependency_groups(PROJECT, *groups))
 
 
+def search(session: nox.Session, *command: str) -> None:
+    """Run tests that search, on all cores: a little, always the same, or with `--deep` for longer."""
+    arguments = [argument for argument in session.posargs if argument != "--deep"]
+    profile = "deep" if "--deep" in session.posargs else "ci"
+    session.run(*command, "--numprocesses=auto", *arguments, env={"SMMAP_TYPED_PROFILE": profile})
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check rules and format with ruff; `nox -s lint -- --fix` mends what can be mended."""
@@ -63,9 +70,14 @@ def unit(session: nox.Session) -> None:
 def stateful(session: nox.Session) -> None:
     """Run the state machines against the reference model; `--deep` searches for longer."""
     install(session, "test")
-    arguments = [argument for argument in session.posargs if argument != "--deep"]
-    profile = "deep" if "--deep" in session.posargs else "ci"
-    session.run("pytest", "--numprocesses=auto", "tests/stateful", *arguments, env={"SMMAP_TYPED_PROFILE": profile})
+    search(session, "pytest", "tests/stateful")
+
+
+@nox.session
+def races(session: nox.Session) -> None:
+    """Explore the interleavings of threads, and find every mutation; `--deep` goes on to the last interleaving."""
+    install(session, "races")
+    search(session, "frontrun", "pytest", "tests/races")
 
 
 @nox.session

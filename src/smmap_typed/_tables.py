@@ -150,8 +150,13 @@ class Tables:
     def bury_oldest(self, flight: Flight, refused: Container[int]) -> bool:
         """The same for the idle region released longest ago, passing over the serials in ``refused``."""
         flight.evicted = True
-        hold = self.idle.oldest(refused)
-        return hold is not None and self.bury(flight, hold)
+        tried = 0
+        while (hold := self.idle.oldest(refused)) is not None and hold.serial != tried:
+            if self.bury(flight, hold):
+                return True
+            # It was pinned between the two looks, and the next one is to go. The same again is pinned again and again.
+            tried = hold.serial
+        return False
 
     def someone_unmapping(self) -> Flight | None:
         """A flight whose end gives back room, unless a view turns up."""

@@ -1,0 +1,206 @@
+"""Mutations: small defects of the kind that a hurried change makes, each with the scenario that must find it.
+
+Each is a piece of a function's source and what stands there instead, so that a mutation whose place has changed is
+noticed, and whoever reads this sees the defect as a reviewer would.
+"""
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Final
+
+import pytest
+
+from races import scenarios
+from races.scene import Scene
+from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager, _fork
+from smmap_typed._core import Core
+from smmap_typed._gate import Call
+from smmap_typed._position import Position
+from smmap_typed._region import Hold
+from smmap_typed._tables import Tables
+
+__all__ = ["MUTATIONS", "Mutation"]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One place of the library, and what is to stand there."""
+
+    function: Callable[..., object]
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A defect, and the scenario that finds it."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    scenario: type[Scene]
+    systematically: bool
+    """Whether it takes the systematic search; the others are found by schedules at random."""
+
+    def apply(self, patch: pytest.MonkeyPatch) -> None:
+        """Put the defect into the library."""
+        sources: dict[Callable[..., object], str] = {}
+        for edit in self.edits:
+            source = sources.get(edit.function) or textwrap.dedent(inspect.getsource(edit.function))
+            assert source.count(edit.old) == 1, f"{edit.old!r} is {source.count(edit.old)} times in {edit.function}"
+            sources[edit.function] = source.replace(edit.old, edit.new)
+        for function, source in sources.items():
+            _replace(function, source, patch)
+
+
+def _replace(function: Callable[..., object], source: str, patch: pytest.MonkeyPatch) -> None:
+    assert isinstance(function, FunctionType)
+    module = sys.modules[function.__module__]
+    # At its old line of its old file: frontrun looks into no file that is not there.
+    code = compile("\n" * (function.__code__.co_firstlineno - 1) + source, function.__code__.co_filename, "exec")
+    names: dict[str, object] = {}
+    exec(code, vars(module), names)
+    *path, name = function.__qualname__.split(".")
+    owner: object = module
+    for part in path:
+        owner = getattr(owner, part)
+    patch.setattr(owner, name, names[name])
+
+
+def _mutation(
+    name: str,
+    function: Callable[..., object],
+    *edits: tuple[str, str],
+    found_by: type[Scene],
+    systematically: bool = False,
+) -> Mutation:
+    return Mutation(name, tuple(Edit(function, old, new) for old, new in edits), found_by, systematically)
+
+
+MUTATIONS: Final = (
+    _mutation(
+        "pins without looking for the tombstone",
+        Hold.pin,
+        ("if TOMBSTONE in pins:", "if False:"),
+        found_by=scenarios.MoveAgainstCollect,
+    ),
+    _mutation(
+        "looks for the tombstone before it pins",
+        Hold.pin,
+        ("pins.add(pin)", "buried = TOMBSTONE in pins; pins.add(pin)"),
+        ("if TOMBSTONE in pins:", "if buried:"),
+        found_by=scenarios.MoveAgainstCollect,
+        systematically=True,
+    ),
+    _mutation(
+        "buries without looking for pins",
+        Tables.bury,
+        ("buried = len(hold.pins) == 1 or not hold.is_pinned()", "buried = True"),
+        found_by=scenarios.MoveAgainstCollect,
+    ),
+    _mutation(
+        "looks for pins before it sets the tombstone",
+        Tables.bury,
+        ("hold.pins.add(TOMBSTONE)", "buried = not hold.is_pinned(); hold.pins.add(TOMBSTONE)"),
+        ("buried = len(hold.pins) == 1 or not hold.is_pinned()", "pass"),
+        found_by=scenarios.MoveAgainstCollect,
+    ),
+    _mutation(
+        "gives up after one victim that was pinned at the last moment",
+        Tables.bury_oldest,
+        ("tried = hold.serial", "return False"),
+        found_by=scenarios.MoveAgainstEviction,
+    ),
+    _mutation(
+        "maps though another thread is just mapping that window",
+        Tables.take_off,
+        ("other = self.flights.setdefault(flight.key, flight)", "other = self.flights[flight.key] = flight"),
+        found_by=scenarios.OneNewWindow,
+    ),
+    _mutation(
+        "enters the tables without the lock",
+        Call.locked,
+        ("in map(guarded.lock.acquire, self._attempts)", "in (True,)"),
+        ("guarded.lock.release()", "pass"),
+        found_by=scenarios.OneNewWindow,
+    ),
+    _mutation(
+        "publishes to a manager that was closed meanwhile",
+        Core._publish,
+        ("self.check_open()", "pass"),
+        found_by=scenarios.CloseAgainstMove,
+    ),
+    _mutation(
+        "does not wait for the end of an unmapping",
+        Tables.someone_unmapping,
+        ("if flight.victim is not None", "if False"),
+        found_by=scenarios.MapAgainstCollectAtTheLimit,
+    ),
+    _mutation(
+        "does not wait for the end of a mapping",
+        Tables.someone_mapping,
+        ("if flight.reserved >= 0", "if False"),
+        found_by=scenarios.FailingMapAtTheLimit,
+    ),
+    _mutation(
+        "releases its window before it pins the next",
+        Position.move,
+        ("start = core.grid.start(offset, stop)", "start = core.grid.start(offset, stop); self.place = NOWHERE"),
+        found_by=scenarios.FailingMapWithWaiter,
+    ),
+    _mutation(
+        "writes the place in two steps",
+        Position.move,
+        ("self.place = (view, hold,", "self.place = (view, hold, *self.place[2:]); self.place = (view, hold,"),
+        found_by=scenarios.ReadAgainstMove,
+    ),
+    _mutation(
+        "reads twice what a buffer is bound to",
+        SlidingWindowMapBuffer.__getitem__,
+        (
+            "position, begin, length, _ = span = self._span",
+            "length = len(self); position, begin, _, _ = span = self._span",
+        ),
+        found_by=scenarios.BufferBoundAgain,
+        systematically=True,
+    ),
+    _mutation(
+        "believes its own look at a file, not the first",
+        Position._keep,
+        ("return self._seen[0]", "return identity"),
+        found_by=scenarios.FirstUseOfOneCursor,
+    ),
+    _mutation(
+        "forgets what is released while it drains",
+        Tables._drain_releases,
+        ("for _ in range(count):", "for pin in list(released):"),
+        ("pin = released.popleft()", "pass"),
+        ("self.ledger.pins_ended += count", "released.clear(); self.ledger.pins_ended += count"),
+        found_by=scenarios.DropAgainstCollect,
+    ),
+    _mutation(
+        "clears the counters without the lock",
+        SlidingWindowMapManager.reset_stats,
+        ("call.locked(self._core.tables.reset_counters)", "self._core.tables.reset_counters()"),
+        found_by=scenarios.CountersAreReset,
+    ),
+    _mutation(
+        "forks without the lock",
+        _fork._before,
+        ("core.evictor.lock.acquire(timeout=_PATIENCE_SECONDS if is_inside() else -1)", "not is_inside()"),
+        ("_forking.locked.append(core)", "pass"),
+        found_by=scenarios.ForkInTheMiddle,
+    ),
+    Mutation(
+        "counts a map outside of the lock",
+        (
+            Edit(Tables.publish, "ledger.commit(seconds, flight.failures)", "pass"),
+            Edit(Core._map, "return view, hold", "self.ledger.commit(seconds, flight.failures); return view, hold"),
+        ),
+        scenarios.TwoNewWindows,
+        systematically=False,
+    ),
+)

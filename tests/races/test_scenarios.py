@@ -1,0 +1,40 @@
+"""Each scenario ends well in every interleaving that is tried; `nox -s races -- --deep` tries all."""
+
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from races.exploring import explore_at_random, explore_systematically
+from races.scenarios import SCENARIOS
+from races.scene import Scene
+
+
+class Effort(NamedTuple):
+    """How many interleavings are tried of each scenario."""
+
+    systematic: int | None
+    """None for all that differ, with as many preemptions as ``exploring`` allows."""
+    random: int
+
+
+EFFORTS: Final = {"ci": Effort(60, 150), "deep": Effort(None, 20_000)}
+EFFORT: Final = EFFORTS[os.environ.get("SMMAP_TYPED_PROFILE", "ci")]
+
+pytestmark = [
+    pytest.mark.timeout(0),  # the deep profile searches for hours; each interleaving is short, and bounded by frontrun
+    pytest.mark.parametrize("scenario", SCENARIOS),
+]
+
+
+def test_systematically(scenario: type[Scene], tmp_path: Path) -> None:
+    """Interleavings that differ in the order of what threads read and write."""
+    outcome = explore_systematically(scenario, tmp_path, EFFORT.systematic)
+    outcome.assert_holds(f"{scenario.__name__}: ")
+    print(f"{scenario.__name__}: {outcome.num_explored} interleavings, {'some' if EFFORT.systematic else 'all'}")
+
+
+def test_at_random(scenario: type[Scene], tmp_path: Path) -> None:
+    """Schedules that switch threads between any two byte codes."""
+    assert explore_at_random(scenario, tmp_path, EFFORT.random) == EFFORT.random
