@@ -121,8 +121,9 @@ class Evictor:
 
     def _collect(self, call: Call) -> int:
         freed = 0
-        # Left before the lock is tried, so that its holder cannot overlook it.
-        self.collect_wanted = call.nested
+        if call.nested:
+            # Left before the lock is tried, so that its holder cannot overlook it.
+            self.collect_wanted = True
         try:
             candidates = call.locked(self._candidates)
             for hold in candidates:

@@ -38,7 +38,7 @@ FlightKey = tuple[Identity, int]
 """A file and the start of one of its windows."""
 
 # How often a waiter looks by itself. It is woken by the thread that it waits for; the look is for the case that a
-# signal's exception struck that thread between "done" and "wake".
+# signal's exception struck that thread before it could wake anybody.
 _LOOK_SECONDS: Final = 0.1
 
 # The argument of acquire, as what it is mapped over.
@@ -177,6 +177,6 @@ class Call:
                 f"a handler or callback interrupted the library and needs the window at {flight.key[1]}, "
                 "which is just being mapped or unmapped; call again from outside the handler"
             )
-        event = self.locked(flight.join)
         while not flight.done:
-            event.wait(_LOOK_SECONDS)
+            # To look is to enter the lock, which settles the flights that are over.
+            self.locked(flight.join).wait(_LOOK_SECONDS)

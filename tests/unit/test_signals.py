@@ -108,6 +108,40 @@ def test_a_window_whose_unmapping_was_struck_can_be_used_by_others(tmp_path: Pat
         check_invariants(manager)
 
 
+def test_a_waiter_goes_on_when_the_thread_that_it_waits_for_is_struck(tmp_path: Path) -> None:
+    """The mapping has failed and an exception comes before anybody is told; nobody else enters the library."""
+    path = tmp_path / "file"
+    content = write_pattern(path, 4 * GRANULE)
+    real_open = os.open
+    seen: list[bytes] = []
+    with SlidingWindowMapManager(2 * GRANULE) as manager, pytest.MonkeyPatch.context() as patch:
+        flights = manager._core.tables.flights
+        waiter = threading.Thread(target=lambda: seen.append(manager.make_cursor(path).read(0, 10)), daemon=True)
+
+        def fail_when_somebody_waits(_target: str, _flags: int) -> int:
+            patch.setattr(os, "open", real_open)
+            waiter.start()
+            while not any(flight._event for flight in list(flights.values())):
+                time.sleep(0)
+            raise PermissionError("this once")
+
+        def strike_on_the_way_out(frame: FrameType, event: str, _: object) -> "TraceFunction":
+            if frame.f_code.co_name == "serve" and event == "call":
+                raise Struck
+            return strike_on_the_way_out
+
+        patch.setattr(os, "open", fail_when_somebody_waits)
+        sys.settrace(strike_on_the_way_out)
+        try:
+            with pytest.raises(Struck):
+                manager.make_cursor(path).use_region(0, 10)
+        finally:
+            sys.settrace(None)
+        waiter.join(30)
+        assert seen == [content[:10]]
+        check_invariants(manager)
+
+
 def test_a_map_that_a_user_closed_is_struck_out_and_mapped_again(tmp_path: Path) -> None:
     """``with cursor.map():`` is easy to write, and closes it."""
     path = tmp_path / "file"
