@@ -29,6 +29,9 @@ PREEMPTIONS: Final = 2
 """How often a thread may be interrupted in one interleaving. Two show most races (Musuvathi and Qadeer, "Iterative
 context bounding for systematic testing of multithreaded programs", PLDI 2007)."""
 
+SECONDS: Final = 60.0
+"""Until an interleaving that does not end is an error. It takes 0.03 s; a machine may be busy with something else."""
+
 LONGEST_BURST: Final = 500
 """Byte codes: about what a thread of a scenario takes from its first to its last."""
 
@@ -62,6 +65,8 @@ def explore_systematically(kind: type[Scene], folder: Path, most: int | None = N
             detect_io=False,
             clock="virtual",
             reproduce_on_failure=0,
+            timeout_per_run=SECONDS,
+            deadlock_timeout=SECONDS,
         )
     return outcome
 
@@ -81,6 +86,8 @@ def explore_at_random(kind: type[Scene], folder: Path, attempts: int, first: int
                 _threads(kind),
                 detect_io=False,
                 clock="virtual",
+                timeout=SECONDS,
+                deadlock_timeout=SECONDS,
             )
             try:
                 scene.end()
