@@ -16,6 +16,7 @@ from smmap_typed import (
     WindowCursor,
     _fork,
 )
+from smmap_typed._gate import Call, Flight
 from support import GRANULE, pattern
 
 __all__ = ["SCENARIOS"]
@@ -122,6 +123,43 @@ class LastHandleIsIdle(Scene):
 
     def second(self) -> None:
         self.move(self.cursors[1], 1)
+
+
+class PinAgainstBury(Scene):
+    """The protocol of pins alone: a region is never both pinned and buried, and somebody may have given way."""
+
+    @override
+    def begin(self) -> None:
+        self.idle(1)
+        self.core = self.manager._core
+        (self.hold,) = self.core.tables.holds.values()
+        self.pinned: list[memoryview] = []
+        self.buried: list[Flight] = []
+
+    def first(self) -> None:
+        view = self.hold.pin(self.core.note_release)
+        if view is not None:
+            self.pinned.append(view)
+
+    def second(self) -> None:
+        flight = Flight()
+        with Call(self.core.evictor) as call:
+            if call.locked(self.core.tables.bury, flight, self.hold):
+                self.buried.append(flight)
+
+    @override
+    def check(self) -> None:
+        assert not (self.pinned and self.buried)
+        self.pinned.clear()
+        # The map was not closed, so the region stays.
+        self.core.tables.finished.extend(self.buried)
+
+
+class TwoPinsAgainstBury(PinAgainstBury):
+    """The same with two readers."""
+
+    def third(self) -> None:
+        self.first()
 
 
 class MoveAgainstEviction(Scene):
@@ -585,6 +623,8 @@ SCENARIOS: Final = (
     TwoNewWindows,
     LastHandle,
     LastHandleIsIdle,
+    PinAgainstBury,
+    TwoPinsAgainstBury,
     MoveAgainstEviction,
     MoveAgainstCollect,
     DropAgainstCollect,
