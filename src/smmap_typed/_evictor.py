@@ -7,7 +7,7 @@ be true in between. It knows no files and maps nothing.
 import contextlib
 import mmap
 from collections.abc import Callable, Container
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Final, final
 
 from smmap_typed._gate import Call, Flight
@@ -105,13 +105,17 @@ class Evictor:
             call.locked(self.drain)
 
     def trim(self) -> None:
-        """Unmap what is idle until the soft memory limit is kept again, or nothing is idle (I3)."""
-        with Call(self) as call, contextlib.suppress(ReentrantCallError):
-            self.make_room(call, self._is_trimmed)
+        """Unmap what is idle until the soft memory limit is kept again, or nothing is idle (I3).
+
+        Only if this thread mapped past it: whoever moves among mapped windows waits for nobody.
+        """
+        if get_ident() in self.tables.overdrawn:
+            with Call(self) as call, contextlib.suppress(ReentrantCallError):
+                self.make_room(call, self._is_trimmed)
 
     def _is_trimmed(self, last: bool) -> bool:  # noqa: FBT001 - see make_room
         if trimmed := last or not self.tables.ledger.over_memory():
-            self.tables.overdrawn = False
+            self.tables.overdrawn.discard(get_ident())
         return trimmed
 
     def collect(self) -> int:

@@ -72,8 +72,9 @@ class Tables:
         or nobody would drain them while moves take no lock and nothing misses. Read without the lock."""
         self.closed = False
         """Written once. Read without the lock by every move."""
-        self.overdrawn = False
-        """Something was mapped past the soft memory limit, and nobody has trimmed since. Read without the lock."""
+        self.overdrawn: Final[set[int]] = set()
+        """Threads that mapped past the soft memory limit and have not trimmed since. Written under the lock, each
+        number by its own thread; read without."""
         self.torn = False
         """A method has begun to change the tables and not ended."""
         self.next_serial = 1
@@ -123,7 +124,7 @@ class Tables:
         del self.flights[flight.key]
         flight.finish()
         if ledger.total_bytes > ledger.max_memory:
-            self.overdrawn = True
+            self.overdrawn.add(flight.owner)
         self.torn = False
 
     def bury(self, flight: Flight, hold: Hold) -> bool:

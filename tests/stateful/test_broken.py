@@ -68,7 +68,7 @@ def evicts_one_too_many(patch: pytest.MonkeyPatch) -> None:
 
 def never_trims(patch: pytest.MonkeyPatch) -> None:
     def trim(self: Evictor) -> None:
-        self.tables.overdrawn = False
+        self.tables.overdrawn.clear()
 
     patch.setattr(Evictor, "trim", trim)
 

@@ -219,7 +219,7 @@ def _dump(core: Core) -> str:
     """The state of a core for people to read. Under its lock."""
     tables, ledger = core.tables, core.ledger
     lines = (
-        f"  closed={core.tables.closed} overdrawn={core.tables.overdrawn} collect_wanted={core.evictor.collect_wanted}",
+        f"  closed={tables.closed} overdrawn={sorted(tables.overdrawn)} collect_wanted={core.evictor.collect_wanted}",
         f"  limits: {ledger.max_handles} handles, {ledger.max_memory} bytes{', strictly' if ledger.strict else ''}",
         f"  books: {ledger.total_handles} handles, {ledger.total_bytes} bytes",
         f"  maps={ledger.maps} unmaps={ledger.unmaps}",
