@@ -125,7 +125,7 @@ class Evictor:
 
     def _collect(self, call: Call) -> int:
         freed = 0
-        if call.nested:
+        if not call.waits:
             # Left before the lock is tried, so that its holder cannot overlook it.
             self.collect_wanted = True
         try:
@@ -152,12 +152,16 @@ class Evictor:
         """Whether nested calls have left something to do."""
         return self.collect_wanted or bool(self.tables.finished)
 
-    def serve(self) -> None:
-        """Do what nested calls have left, on the way out of the call that they interrupted."""
-        with Call(self, serves=False) as call:
+    def serve(self, *, waits: bool) -> bool:
+        """Do what calls that may not wait have left; False if this one may not either, and the lock is taken."""
+        with Call(self, serves=False, waits=waits) as call:
             if self.collect_wanted:
                 self._collect(call)
-            call.locked(self.drain)
+            try:
+                call.locked(self.drain)
+            except ReentrantCallError:
+                return False
+        return True
 
     def close(self) -> None:
         """Give every region up. Idempotent."""

@@ -16,6 +16,10 @@ where a handler can run. So ``Call.locked`` is the one place that takes the lock
 
 **What the lock covers** is table look-ups and arithmetic. System calls, and waiting for other threads' system calls,
 happen outside, or a slow disk would stall the readers of every other file.
+
+**What a call must leave because the lock is taken** (a nested ``collect``, the end of a nested call's flight) it leaves
+first, and then looks again whether the lock is free; each call looks for what was left when it is out of its last
+section. So the work is done by whoever held the lock, on the way out, or if it may not wait either by the next holder.
 """
 
 import mmap
@@ -121,8 +125,8 @@ class Guarded(Protocol):
         """Whether nested calls have left something to do."""
         ...
 
-    def serve(self) -> None:
-        """Do it."""
+    def serve(self, *, waits: bool) -> bool:
+        """Do it; False if the lock is taken and the call may not wait, so that its holder will."""
         ...
 
 
@@ -130,14 +134,16 @@ class Guarded(Protocol):
 class Call:
     """One call of the library by this thread, as a context."""
 
-    __slots__ = ("__weakref__", "_attempts", "_guarded", "_serves", "nested")
+    __slots__ = ("__weakref__", "_attempts", "_guarded", "_serves", "nested", "waits")
 
     def __init__(self, guarded: Guarded, *, serves: bool = True, waits: bool = True) -> None:
         self._guarded = guarded
         self.nested: Final = is_inside()
-        """Whether it interrupted another call of this thread: then it never waits, as one with ``waits=False``."""
-        self._attempts: Final = _WAITING if waits and not self.nested else _NOT_WAITING
-        self._serves = serves and not self.nested
+        """Whether it interrupted another call of this thread."""
+        self.waits: Final = waits and not self.nested
+        """Whether it may wait for the lock."""
+        self._attempts: Final = _WAITING if self.waits else _NOT_WAITING
+        self._serves: Final = serves
 
     def locked(self, section: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """What ``section`` returns under the lock; ReentrantCallError if that is taken and this call may not wait."""
@@ -166,9 +172,8 @@ class Call:
     ) -> None:
         if not self.nested:
             _thread.outermost = None
-        # Looked at after the lock is free: who found it taken left the work before looking, so nothing is overlooked.
-        while self._serves and self._guarded.has_requests():
-            self._guarded.serve()
+        while self._serves and self._guarded.has_requests() and self._guarded.serve(waits=self.waits):
+            pass
 
     def wait(self, flight: Flight) -> None:
         """Wait for the end of another thread's flight, which is bound by a system call."""

@@ -9,14 +9,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
 
+from interrupts import Struck, striking_alarm
 from smmap_typed import HandleLimitError, SlidingWindowMapManager
 from smmap_typed.testing import check_invariants
 from support import GRANULE, assert_books_match_kernel, mapped_bytes_of, pattern, write_pattern
@@ -27,26 +26,10 @@ if TYPE_CHECKING:
 # Signals of an interval timer are POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
 
+# The default way to end a test that hangs is SIGALRM, which these tests need for themselves.
+pytestmark = pytest.mark.timeout(120, method="thread")
+
 INTERRUPTS = 5000
-
-
-class Struck(BaseException):
-    """What the handler raises: nothing in the library catches it by name."""
-
-
-@contextmanager
-def striking_alarm() -> Generator[None]:
-    """SIGALRM raises Struck in this thread."""
-
-    def strike(_number: int, _frame: FrameType | None) -> None:
-        raise Struck
-
-    before = signal.signal(signal.SIGALRM, strike)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def test_exceptions_between_any_two_lines_leave_the_manager_right(tmp_path: Path) -> None:

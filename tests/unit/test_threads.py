@@ -218,6 +218,43 @@ class TestNestedCalls:
             assert cursor.is_valid()
             assert_books_match_kernel(manager, path)
 
+    def test_collect_of_another_manager_leaves_its_books_right_at_once(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The interrupted call is another manager's, so nobody else would settle what the handler unmapped."""
+        with SlidingWindowMapManager(GRANULE) as manager, SlidingWindowMapManager(GRANULE) as other:
+            other.make_cursor(path).use_region(0).use_region(GRANULE)
+            figures: list[tuple[int, int]] = []
+            interrupt_mapping(monkeypatch, lambda: figures.append((other.collect(), other.num_file_handles())))
+            manager.make_cursor(path).read(5 * GRANULE, 9)
+            assert figures == [(2, 0)]
+            assert (manager.num_file_handles(), mapped_bytes_of(path)) == (1, GRANULE)
+
+    def test_collect_is_served_by_the_nested_call_that_held_the_lock(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A handler interrupts the call of another manager, and is interrupted in its own critical section."""
+        with SlidingWindowMapManager(GRANULE) as manager, SlidingWindowMapManager(GRANULE) as other:
+            other.make_cursor(path).use_region(0).use_region(GRANULE)
+            tables = other._core.tables
+            figures: list[tuple[int, int]] = []
+
+            def act() -> None:
+                count = tables.open_pins
+
+                def interrupted(_: object) -> int:
+                    figures.append((other.collect(), other.num_file_handles()))
+                    return count()
+
+                with monkeypatch.context() as patch:
+                    patch.setattr(type(tables), "open_pins", interrupted)
+                    other.reset_stats()
+                figures.append((0, other.num_file_handles()))
+
+            interrupt_mapping(monkeypatch, act)
+            manager.make_cursor(path).read(5 * GRANULE, 9)
+            assert figures == [(0, 2), (0, 0)]
+
     @pytest.mark.parametrize("granule", [3, 5])
     def test_a_new_map_works_or_is_refused_at_once(
         self, path: Path, monkeypatch: pytest.MonkeyPatch, granule: int

@@ -1,0 +1,46 @@
+"""Interrupts: real signals that strike the main thread of a test wherever it is."""
+
+import signal
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["Struck", "alarms", "striking_alarm"]
+
+
+class Struck(BaseException):
+    """What a handler raises: nothing in the library catches it by name."""
+
+
+@contextmanager
+def alarms(handler: Callable[[FrameType | None], None], every: float = 0.0) -> Generator[None]:
+    """Let SIGALRM call ``handler`` with the frame that it interrupted: ``every`` so many seconds, or when it is set.
+
+    pytest-timeout uses SIGALRM, too; mark the test with ``timeout(..., method="thread")``.
+    """
+
+    def strike(_number: int, frame: FrameType | None) -> None:
+        handler(frame)
+
+    if sys.platform != "win32":
+        before = signal.signal(signal.SIGALRM, strike)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, every, every)
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+    else:
+        raise NotImplementedError("interval timers are POSIX")
+
+
+@contextmanager
+def striking_alarm() -> Generator[None]:
+    """SIGALRM raises Struck in the main thread; the test sets the timer."""
+
+    def strike(_: FrameType | None) -> None:
+        raise Struck
+
+    with alarms(strike):
+        yield
