@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Final, Generic, ParamSpec, Protocol, TypeVar
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, ParamSpec, Protocol, TypeVar
+
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "DESCRIPTORS_PER_REGION",
     "GRANULE",
+    "SYSTEM_CALLS",
     "Fault",
+    "ObservedMap",
     "assert_books_match_kernel",
     "descriptors_of",
     "mapped_bytes_of",
@@ -36,6 +40,18 @@ GRANULE: Final = mmap.ALLOCATIONGRANULARITY
 
 DESCRIPTORS_PER_REGION: Final = 0 if sys.version_info >= (3, 13) else 1
 """Before CPython 3.13 every map keeps a duplicate of its file's descriptor."""
+
+SYSTEM_CALLS: Final[list[tuple[ModuleType, str]]] = [
+    (os, "open"),
+    (os, "stat"),
+    (os, "fstat"),
+    (os, "dup"),
+    (os, "close"),
+    (os, "pread"),
+    (os, "posix_fadvise"),
+    (mmap, "mmap"),
+]
+"""The functions by which the library makes its system calls, but for ``mmap.close``: where each is, and its name."""
 
 
 def pattern(size: int, seed: int = 0) -> bytes:
@@ -116,6 +132,18 @@ def assert_books_match_kernel(manager: Books, *paths: Path, own_descriptors: int
     mapped = sum(mapped_bytes_of(path) for path in paths)
     descriptors = sum(descriptors_of(path) for path in paths) - own_descriptors
     assert (manager.mapped_memory_size(), manager.num_file_handles() * DESCRIPTORS_PER_REGION) == (mapped, descriptors)
+
+
+class ObservedMap(mmap.mmap):
+    """Stands in for ``mmap.mmap``: calls every one of ``observers`` before it closes."""
+
+    observers: ClassVar[list[Callable[[], object]]] = []
+
+    @override
+    def close(self) -> None:
+        for observer in ObservedMap.observers.copy():
+            observer()
+        super().close()
 
 
 class Fault(Generic[P, T]):

@@ -19,7 +19,15 @@ import pytest
 from typing_extensions import override
 
 from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager, WindowCursor
-from support import GRANULE, Fault, assert_books_match_kernel, descriptors_of, mapped_bytes_of, write_pattern
+from support import (
+    GRANULE,
+    SYSTEM_CALLS,
+    Fault,
+    assert_books_match_kernel,
+    descriptors_of,
+    mapped_bytes_of,
+    write_pattern,
+)
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
@@ -170,16 +178,6 @@ def strike(folder: Path, reader: ReaderName, owner: ModuleType, name: str, error
     return fault.calls >= at
 
 
-CALLS: Final[list[tuple[ModuleType, str]]] = [
-    (os, "open"),
-    (os, "stat"),
-    (os, "fstat"),
-    (os, "dup"),
-    (os, "close"),
-    (os, "pread"),
-    (os, "posix_fadvise"),
-    (mmap, "mmap"),
-]
 ERRORS: Final[list[Callable[[], BaseException]]] = [
     *(lambda code=code: OSError(code, os.strerror(code)) for code in sorted(SCARCE)),
     lambda: OSError(errno.EIO, os.strerror(errno.EIO)),
@@ -198,7 +196,7 @@ def error_name(make: Callable[[], BaseException]) -> str:
 
 @pytest.mark.parametrize("reader", ["mmap", "pread"])
 @pytest.mark.parametrize("make_error", ERRORS, ids=error_name)
-@pytest.mark.parametrize(("owner", "name"), CALLS, ids=[name for _, name in CALLS])
+@pytest.mark.parametrize(("owner", "name"), SYSTEM_CALLS, ids=[name for _, name in SYSTEM_CALLS])
 def test_a_system_call_that_fails_once_leaves_everything_right(
     tmp_path: Path, reader: ReaderName, owner: ModuleType, name: str, make_error: Callable[[], BaseException]
 ) -> None:
@@ -274,7 +272,7 @@ def test_a_view_that_outlives_a_failed_call_shows_its_bytes(tmp_path: Path, monk
     content = write_pattern(path, SIZE)
     with SlidingWindowMapManager(GRANULE, max_open_handles=2) as manager:
         view = manager.make_cursor(path).use_region(GRANULE).buffer()
-        for owner, name in CALLS:
+        for owner, name in SYSTEM_CALLS:
             fault: Fault[..., object] = Fault(
                 getattr(owner, name), OSError(errno.EIO, "fault"), 1, after=name == "close"
             )

@@ -12,15 +12,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar, Final, cast
+from typing import Final, cast
 
 import pytest
-from typing_extensions import override
 
 from interrupts import Struck, striking_alarm
 from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager, WindowCursor
 from smmap_typed.testing import check_invariants, in_threads
-from support import GRANULE, assert_books_match_kernel, pattern, write_pattern
+from support import GRANULE, ObservedMap, assert_books_match_kernel, pattern, write_pattern
 
 # Interval timers are POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
@@ -240,25 +239,13 @@ def test_a_mover_does_not_end_what_another_threads_calls_have_begun(scene: Scene
     assert scene.manager.num_file_handles() == 2
 
 
-class MapClosedWith(mmap.mmap):
-    """A map that does something when it is closed, once."""
-
-    acts: ClassVar[list[Callable[[], None]]] = []
-
-    @override
-    def close(self) -> None:
-        while MapClosedWith.acts:
-            MapClosedWith.acts.pop()()
-        super().close()
-
-
 def test_a_mover_does_not_trim_what_another_thread_has_mapped_past_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who mapped past the soft memory limit trims at the end of that call (I3); here the other moves meanwhile."""
     path = tmp_path / "file"
     content = write_pattern(path, 4 * GRANULE)
-    monkeypatch.setattr(mmap, "mmap", MapClosedWith)
+    monkeypatch.setattr(mmap, "mmap", ObservedMap)
     with SlidingWindowMapManager(GRANULE, 3 * GRANULE) as manager:
         _keeper, mover, mapper = (manager.make_cursor(path).use_region(number * GRANULE) for number in range(3))
         lock = watch(manager)
@@ -268,8 +255,9 @@ def test_a_mover_does_not_trim_what_another_thread_has_mapped_past_the_limit(
             with lock:
                 seen.extend(in_threads(1, lambda _: bytes(mover.use_region(0, 9).buffer())))
 
-        MapClosedWith.acts.append(move_meanwhile)
+        monkeypatch.setattr(ObservedMap, "observers", [move_meanwhile])
         mapper.use_region(3 * GRANULE)
+        monkeypatch.setattr(ObservedMap, "observers", [])
         assert seen == [content[:9]]
         assert manager.mapped_memory_size() == 3 * GRANULE
         check_invariants(manager)

@@ -112,39 +112,6 @@ def test_when_the_flight_fails_the_next_thread_takes_over(path: Path, monkeypatc
         assert (manager.stats().maps, manager.num_file_handles()) == (1, 1)
 
 
-def test_a_slow_open_of_one_file_stops_nobody_else(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one thread is inside ``os.open``, others map, hit, release, collect and ask."""
-    slow = tmp_path / "slow"
-    write_pattern(slow, GRANULE, 1)
-    real_open = os.open
-    inside, go_on = threading.Event(), threading.Event()
-
-    def wait(target: str, flags: int) -> int:
-        if target == str(slow):
-            inside.set()
-            assert go_on.wait(SECONDS)
-        return real_open(target, flags)
-
-    monkeypatch.setattr(os, "open", wait)
-    with SlidingWindowMapManager(GRANULE) as manager:
-
-        def act(number: int) -> int:
-            if number == 0:
-                return len(manager.make_cursor(slow).read(0, GRANULE))
-            assert inside.wait(SECONDS)
-            try:
-                cursor = manager.make_cursor(path).use_region(0).use_region(GRANULE).use_region(0)
-                cursor.close()
-                assert manager.stats().in_flight == 1
-                assert manager.num_file_handles() == 3
-                return manager.collect()
-            finally:
-                go_on.set()
-
-        assert in_threads(2, act) == [GRANULE, 2]
-        assert_books_match_kernel(manager, path, slow)
-
-
 def test_a_miss_at_the_limit_waits_for_those_who_are_just_mapping(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a false HandleLimitError: the other's window is idle as soon as it is there."""
     real_map = mmap.mmap
