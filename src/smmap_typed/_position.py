@@ -74,22 +74,26 @@ class Position:
     def valid_place(self) -> Place:
         """The place, or CursorInvalidError if there is none, or none any more."""
         place = self.place
-        if not self.is_valid():
+        if not self._lasts(place):
             raise no_file() if self is UNASSOCIATED else _invalid(place[1])
         return place
 
     def is_valid(self) -> bool:
         """Whether the cursor stands on a region. If its manager has given that up, the cursor lets go of it now."""
-        view, hold, _, _ = self.place
+        return self._lasts(self.place)
+
+    def region(self) -> Region | None:
+        """The region that the cursor stands on, None if nowhere."""
+        place = self.place
+        return place[1].region() if self._lasts(place) else None
+
+    def _lasts(self, place: Place) -> bool:
+        """Whether that place, which the caller has read once, is on a region that its manager has not given up."""
+        view, hold, _, _ = place
         if hold.limit < 0 and view is not _NOTHING:
             # Without the pin, but with the reason.
             self.place = (_NOTHING, hold, 0, 0)
         return hold.limit >= 0
-
-    def region(self) -> Region | None:
-        """The region that the cursor stands on, None if nowhere."""
-        hold = self.place[1]
-        return hold.region() if self.is_valid() else None
 
     def move(self, offset: int, size: int, flags: int) -> None:
         """Stand on ``size`` bytes at ``offset``, 0 for as many as possible; nowhere if that is past the end.
@@ -190,8 +194,9 @@ class Position:
 
     def copy(self) -> "Position":
         """The same file and place, with a pin of its own."""
-        twin = Position(self.core, self.source, self._seen[0] if self._seen else None)
         _, hold, start, stop = self.place
+        # After the place: whoever stands somewhere has seen the file before.
+        twin = Position(self.core, self.source, self._seen[0] if self._seen else None)
         if hold.limit >= 0 and not twin.stand(hold, start, stop):
             # This cursor has left, and the region is being unmapped.
             twin.move(hold.begin + start, stop - start, 0)
