@@ -172,12 +172,12 @@ def answers_from_two_bindings(patch: pytest.MonkeyPatch) -> None:
 def strikes_out_before_unmapping(patch: pytest.MonkeyPatch) -> None:
     bury = Tables.bury
 
-    def bury_and_strike_out(self: Tables, flight: Flight, hold: Hold, *, evicted: bool) -> bool:
-        buried = bury(self, flight, hold, evicted=evicted)
+    def bury_and_strike_out(self: Tables, flight: Flight, hold: Hold) -> bool:
+        buried = bury(self, flight, hold)
         if buried:
             self._unlink(hold)
             self.ledger.unmap(hold.size)
-            self.ledger.evictions += evicted
+            self.ledger.evictions += flight.evicted
         return buried
 
     patch.setattr(Tables, "bury", bury_and_strike_out)
@@ -187,9 +187,7 @@ def counts_what_others_collect(patch: pytest.MonkeyPatch) -> None:
     collect = Evictor._collect
 
     def count_first(self: Evictor, call: Call) -> int:
-        with call.guard:
-            self.tables.drain()
-            count = sum(not hold.has_views() for hold in self.tables.idle.values())
+        count = call.locked(lambda: sum(not hold.has_views() for hold in self.tables.idle.values()))
         collect(self, call)
         return count
 
