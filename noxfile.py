@@ -80,6 +80,13 @@ def races(session: nox.Session) -> None:
     search(session, "frontrun", "pytest", "tests/races")
 
 
+@nox.session(python=[VERSIONS[0], *FREE_THREADED])
+def stress(session: nox.Session) -> None:
+    """Let threads do everything at once, for some seconds or for `--minutes N`; `--seed N` runs the same programs."""
+    install(session, "test")
+    session.run("pytest", "tests/stress", *session.posargs)
+
+
 @nox.session
 def downstream(session: nox.Session) -> None:
     """Run smmap's own tests, gitdb's and GitPython with this package in smmap's place."""
