@@ -89,7 +89,7 @@ def stress(session: nox.Session) -> None:
 
 @nox.session
 def downstream(session: nox.Session) -> None:
-    """Run smmap's own tests, gitdb's and GitPython with this package in smmap's place."""
+    """Run smmap's own tests, gitdb's, GitPython and the example of gitdb with this package in smmap's place."""
     install(session, "downstream")
     session.run("pytest", "tests/downstream", *session.posargs)
 

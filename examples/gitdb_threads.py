@@ -1,0 +1,162 @@
+"""Eight threads read every object of one git pack, each with a gitdb database of its own, under tight limits.
+
+All share one manager of mapped windows: first smmap's, which gitdb is made for, then smmap_typed's in its place. The
+SHA-1 of each object is checked, and one line for each library says what came of it. Needs git, and::
+
+    python -m pip install gitdb smmap-typed
+    python examples/gitdb_threads.py
+
+Each library works in a process of its own, since it may crash or hang. The exit status is 0 if all that smmap_typed
+gave was right.
+"""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, Protocol
+
+from smmap_typed import compat
+
+THREADS: Final = 8
+PATIENCE_SECONDS: Final = 60
+
+# The pack: a commit, a tree and a blob for each version of each file.
+FILES: Final = 150
+VERSIONS: Final = 2
+OBJECTS: Final = 3 * FILES * VERSIONS
+
+WINDOW_SIZE: Final = 64 * 1024
+MAX_MEMORY_SIZE: Final = 8 * WINDOW_SIZE
+# Tight, and enough: each thread sees an object and the one that it is a delta of, and all see the index of the pack.
+MAX_OPEN_HANDLES: Final = 2 * THREADS + 1
+
+
+class Stream(Protocol):
+    """An object, as gitdb gives it; gitdb itself has no types."""
+
+    type: bytes
+
+    def read(self) -> bytes: ...
+
+
+class Database(Protocol):
+    """What is used of ``gitdb.db.PackedDB``."""
+
+    def sha_iter(self) -> Iterator[bytes]: ...
+    def stream(self, sha: bytes) -> Stream: ...
+
+
+def main() -> None:
+    """Make the pack, and let both libraries read it."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_pack(Path(folder))
+        statuses = [read_in_a_process(library, folder) for library in ("smmap", "smmap_typed")]
+    sys.exit(statuses[1])
+
+
+def make_pack(repository: Path) -> None:
+    """A repository with all its objects in one pack, the same each time."""
+    environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+
+    def git(*arguments: str, stdin: bytes = b"") -> None:
+        subprocess.run(("git", *arguments), cwd=repository, env=environment, input=stdin, check=True)
+
+    git("init", "--quiet", "--bare", "--initial-branch=main")
+    git("fast-import", "--quiet", stdin=b"".join(history()))
+    git("-c", "pack.threads=1", "repack", "-a", "-d", "-f", "-q", "--depth=1")
+
+
+def history() -> Iterator[bytes]:
+    """Commits for ``git fast-import``: files that hardly compress, and then each with a little change."""
+    source = random.Random(1)
+    contents = [source.randbytes(source.randrange(24 * 1024)) for _ in range(FILES)]
+    for number in range(FILES * VERSIONS):
+        file = number % FILES
+        contents[file] += b"version %d" % number
+        yield b"commit refs/heads/main\n"
+        yield b"committer Nobody <nobody@example.org> %d +0000\ndata 0\n" % (1_700_000_000 + number)
+        yield b"M 100644 inline file-%d\ndata %d\n%s\n" % (file, len(contents[file]), contents[file])
+
+
+def read_in_a_process(library: str, repository: str) -> int:
+    """Print what comes of it, whatever it is, and return the exit status."""
+    command = (sys.executable, __file__, library, repository)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        status, outcome = 1, f"FAILED: not done after {PATIENCE_SECONDS} s"
+    else:
+        status, outcome = result.returncode, result.stdout.strip()
+        if status < 0:
+            outcome = f"FAILED: killed by {signal.Signals(-status).name}"
+        elif not outcome:
+            outcome = f"FAILED: {result.stderr.splitlines()[-1:]}"
+    name = f"{library} {version(library)}:"
+    print(f"{name:18} {THREADS} threads, {OBJECTS} objects each: {outcome}", flush=True)
+    return status
+
+
+def read_with(library: str, repository: str) -> None:
+    """Read the pack in threads, print what came of it, and exit with 0 if all was right."""
+    if library == "smmap_typed":
+        # From here on, what imports smmap gets smmap_typed.
+        compat.install()
+    manager = import_module("smmap").SlidingWindowMapManager(WINDOW_SIZE, MAX_MEMORY_SIZE, MAX_OPEN_HANDLES)
+    for module in ("gitdb.util", "gitdb.pack"):
+        vars(import_module(module))["mman"] = manager
+
+    verdicts: list[str] = []
+    threads = [threading.Thread(target=read_all, args=(repository, seed, verdicts)) for seed in range(THREADS)]
+    # Take turns often, as threads on many processors do.
+    sys.setswitchinterval(1e-5)
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.monotonic() - began
+
+    right, wrong = verdicts.count("right"), verdicts.count("wrong")
+    if right != THREADS * OBJECTS:
+        errors = [verdict for verdict in verdicts if verdict not in {"right", "wrong"}]
+        print(f"FAILED: {len(errors)} errors (first: {[*errors, 'none'][0]}), {wrong} wrong objects")
+        sys.exit(1)
+    handles = f", at most {manager.stats().peak_handles} of {MAX_OPEN_HANDLES} handles" if library != "smmap" else ""
+    print(f"all {right} SHA-1s right in {seconds:.1f} s{handles}")
+
+
+def read_all(repository: str, seed: int, verdicts: list[str]) -> None:
+    """Read every object of the pack in an order of our own, and add a verdict on each."""
+    try:
+        database: Database = import_module("gitdb.db").PackedDB(f"{repository}/objects/pack")
+        names = list(database.sha_iter())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the pack could not be opened
+        verdicts.append(f"{type(error).__name__}: {error}")
+        return
+    random.Random(seed).shuffle(names)
+    verdicts.extend(judge(database, name) for name in names)
+
+
+def judge(database: Database, name: bytes) -> str:
+    """Whether what ``database`` has under ``name`` hashes to it."""
+    try:
+        stream = database.stream(name)
+        content = stream.read()
+    except Exception as error:  # noqa: BLE001 - whatever it is, there is no object
+        return f"{type(error).__name__}: {error}"
+    digest = hashlib.sha1(b"%s %d\0%s" % (stream.type, len(content), content)).digest()
+    return "right" if digest == name else "wrong"
+
+
+if __name__ == "__main__":
+    read_with(*sys.argv[1:]) if len(sys.argv) > 1 else main()
