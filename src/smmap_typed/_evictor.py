@@ -6,6 +6,7 @@ be true in between. It knows no files and maps nothing.
 
 import contextlib
 import mmap
+import time
 from collections.abc import Callable, Container
 from threading import Lock, get_ident
 from typing import Final, final
@@ -100,7 +101,15 @@ class Evictor:
         return flight.mapping is not None and close_unless_viewed(flight.mapping)
 
     def tidy(self) -> None:
-        """Drain the queues, unless the lock is taken: then its holder does, or the next move. Never waits."""
+        """Drain the queues, unless the lock is taken: then its holder does, and this thread lets others run first.
+
+        A holder that loses the processor in the middle of a drain keeps the lock until its next turn. If all others
+        went on meanwhile, the queue would grow by more than the holder drains in its turn, so the yield is what keeps
+        it short. Never waits.
+        """
+        if self.lock.locked():
+            time.sleep(0)
+            return
         with Call(self, waits=False) as call, contextlib.suppress(ReentrantCallError):
             call.locked(self.drain)
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -149,6 +150,24 @@ def test_a_cursor_is_dropped_in_any_thread(path: Path) -> None:
         boxes = [[manager.make_cursor(path).use_region(number * GRANULE)] for number in range(THREADS)]
         in_threads(THREADS, lambda number: boxes[number].clear())
         assert manager.collect() == THREADS
+        assert_books_match_kernel(manager, path)
+
+
+def test_a_move_that_finds_the_lock_taken_lets_the_holder_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once too many releases are queued: a holder that is switched off as it drains would otherwise be overtaken."""
+    yields: list[float] = []
+    monkeypatch.setattr(time, "sleep", yields.append)
+    with SlidingWindowMapManager(GRANULE) as manager:
+        tables = manager._core.tables
+        cursor = manager.make_cursor(path).use_region(0).use_region(GRANULE)
+        with manager._core.evictor.lock:
+            while len(tables.released) < tables.patience:
+                cursor.use_region(0).use_region(GRANULE)
+            assert yields == []
+            cursor.use_region(0).use_region(GRANULE)
+            assert set(yields) == {0}
+        cursor.use_region(0)
+        assert len(tables.released) <= 1
         assert_books_match_kernel(manager, path)
 
 
