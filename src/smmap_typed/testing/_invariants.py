@@ -7,7 +7,9 @@ takes, that a failed call changes nothing) is for the reference model in ``tests
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final, TypeAlias, final
 
 from smmap_typed._core import Core
@@ -18,6 +20,10 @@ from smmap_typed._stats import ManagerStats
 from smmap_typed.manager import StaticWindowMapManager
 
 __all__ = ["InvariantError", "check_invariants"]
+
+
+# Until a release that has not come is lost.
+_MOMENT_SECONDS: Final = 1.0
 
 
 @final
@@ -133,9 +139,24 @@ def _pins_are_alive_or_waiting(core: Core) -> Iterator[str]:
                 continue
             if not isinstance(pin, Pin):
                 yield f"the region at {hold.begin} is pinned by {pin!r}"
-            # In this order: whoever dies in between is in the queue when it is looked at.
-            elif pin() is None and not any(pin is released for released in core.tables.released.copy()):
+            elif pin() is None and not _is_released(core, pin):
                 yield f"a pin of the region at {hold.begin} died and its release was lost"
+
+
+def _is_released(core: Core, pin: Pin) -> bool:
+    """Whether a pin that has died is in the queue, or will be as soon as its thread gets on.
+
+    With a GIL its death and its callback are one step; without, they are two.
+    """
+    deadline = time.monotonic() + _MOMENT_SECONDS
+    while True:
+        # Without a GIL a queue that grows may refuse to be copied.
+        with suppress(RuntimeError):
+            if any(pin is released for released in core.tables.released.copy()):
+                return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0)
 
 
 def _unpinned_regions_are_idle(core: Core) -> Iterator[str]:
