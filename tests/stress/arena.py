@@ -171,7 +171,7 @@ class Worker(ABC):
     def _judge(self, error: HandleLimitError | MemoryLimitError, most: int) -> None:
         self.count("limit errors")
         if FREE_THREADED:
-            # A pin that another thread has ended lasts until the thread that made it runs again (docs/thread-safety.md).
+            # A pin that one thread made and another ended lasts until the first one runs again (docs/thread-safety.md).
             most += len(self.arena.crew)
         if isinstance(error, HandleLimitError):
             assert error.errno == errno.EMFILE
