@@ -4,9 +4,23 @@ import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+from typing import Final
 
-__all__ = ["Struck", "alarms", "striking_alarm"]
+import smmap_typed
+
+__all__ = ["LIBRARY", "Struck", "alarms", "is_inside_library", "striking_alarm"]
+
+LIBRARY: Final = str(Path(smmap_typed.__file__).parent)
+"""Where its code lies."""
+
+
+def is_inside_library(frame: FrameType | None) -> bool:
+    """Whether the library is on the stack that ends in ``frame``."""
+    while frame is not None and not frame.f_code.co_filename.startswith(LIBRARY):
+        frame = frame.f_back
+    return frame is not None
 
 
 class Struck(BaseException):

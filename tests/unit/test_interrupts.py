@@ -3,22 +3,29 @@
 A trace function stands for the handler: it runs where a signal handler or a finaliser may run, at a line of our choice.
 """
 
+import copy
+import gc
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
 
-import smmap_typed
-from smmap_typed import HandleLimitError, ReentrantCallError, SlidingWindowMapManager, WindowCursor
+from interrupts import LIBRARY
+from smmap_typed import (
+    HandleLimitError,
+    ReentrantCallError,
+    SlidingWindowMapBuffer,
+    SlidingWindowMapManager,
+    WindowCursor,
+)
 from support import GRANULE, assert_books_match_kernel, write_pattern
 
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
-
-LIBRARY = str(Path(smmap_typed.__file__).parent)
 
 
 def lines_until(act: Callable[[], None], handler: Callable[[], None], at: int) -> int:
@@ -82,9 +89,46 @@ class Scene:
         except (ReentrantCallError, HandleLimitError):
             return
 
+    def browse(self) -> None:
+        """More that is interrupted: copies, a buffer over windows, long reads, views, limits."""
+        cursor = self.new()
+        self.read(cursor, 4)
+        twin = copy.copy(cursor)
+        with SlidingWindowMapBuffer(twin, 3) as buffer:
+            assert buffer[5:9] == self.content[8:12]
+            assert buffer[2 * GRANULE : 4 * GRANULE] == self.content[2 * GRANULE + 3 : 4 * GRANULE + 3]
+        view = twin.view(5 * GRANULE, 9)
+        cursor.prefetch(0, GRANULE)
+        self.manager.configure(max_open_handles=4)
+        assert bytes(view) == self.content[5 * GRANULE : 5 * GRANULE + 9]
 
-@pytest.mark.parametrize("with_a_miss", [False, True], ids=["what always works", "a miss"])
-def test_a_handler_at_any_line_never_waits_and_breaks_nothing(tmp_path: Path, *, with_a_miss: bool) -> None:
+    def handle_with_everything(self) -> None:
+        """A collector that finds a cursor in a cycle, whose finaliser does what always works, and then a miss."""
+        Cycle(self)
+        gc.collect(0)
+        self.handle_with_a_miss()
+
+
+class Cycle:
+    """Garbage that only the collector finds."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.me = self
+        self.scene = scene
+        self.cursor = copy.copy(scene.standing)
+
+    def __del__(self) -> None:
+        self.scene.handle()
+
+
+@pytest.mark.parametrize(
+    ("work", "handler"),
+    [(Scene.work, Scene.handle), (Scene.work, Scene.handle_with_a_miss), (Scene.browse, Scene.handle_with_everything)],
+    ids=["what always works", "a miss", "everything"],
+)
+def test_a_handler_at_any_line_never_waits_and_breaks_nothing(
+    tmp_path: Path, work: Callable[[Scene], None], handler: Callable[[Scene], None]
+) -> None:
     """Wherever it strikes: right bytes on both sides, true books, and nothing is left when all is released."""
     path = tmp_path / "file"
     content = write_pattern(path, 8 * GRANULE)
@@ -92,8 +136,7 @@ def test_a_handler_at_any_line_never_waits_and_breaks_nothing(tmp_path: Path, *,
     while lines >= at:
         at += 1
         scene = Scene(path, content)
-        handler = scene.handle_with_a_miss if with_a_miss else scene.handle
-        lines = lines_until(scene.work, handler, at)
+        lines = lines_until(partial(work, scene), partial(handler, scene), at)
         assert_books_match_kernel(scene.manager, path)
         assert scene.manager.num_file_handles() <= 4
         scene.standing.close()
