@@ -18,7 +18,7 @@ import smmap
 
 import smmap_typed
 
-__all__ = ["KIB", "MIB", "ROWS", "Contestant", "Row", "make_file"]
+__all__ = ["KIB", "MIB", "ROWS", "WINDOW", "Contestant", "Factory", "Manager", "Row", "make_file"]
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
