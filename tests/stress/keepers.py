@@ -77,6 +77,8 @@ class Sampler(Worker):
     def __init__(self, arena: Arena, number: int, random: Random) -> None:
         super().__init__(arena, number, random)
         self._last: ManagerStats | None = None
+        self._inherited = 0
+        """Maps that a reset left in the counter."""
 
     @override
     def step(self) -> None:
@@ -109,6 +111,8 @@ class Sampler(Worker):
         stats = self.arena.manager.stats()
         self.arena.manager.reset_stats()
         self._last = None
-        self.count("maps", stats.maps)
+        self.count("maps", stats.maps - self._inherited)
+        # Now maps is handles.
+        self._inherited = self.arena.manager.stats().maps
         self.count("evictions", stats.evictions)
         self.arena.peak_handles = max(self.arena.peak_handles, stats.peak_handles)

@@ -2,6 +2,7 @@
 
 import copy
 from collections import deque
+from collections.abc import Callable
 from random import Random
 from typing import ClassVar, Final, final
 
@@ -159,7 +160,8 @@ class Owner(Worker):
 
 def _size_at(offset: int) -> int:
     """How many bytes whoever moves a shared cursor to ``offset`` asks for, so that a mixture of two places is seen."""
-    return min(8 * (1 + offset // 8 * 37 % (WINDOW // 16)), LARGEST - offset)
+    # A prime, so that the same place in another window has another size; at most half a window.
+    return min(8 * (1 + offset // 8 * 37 % 509), LARGEST - offset)
 
 
 @final
@@ -178,7 +180,7 @@ class Sharer(Worker):
     @override
     def step(self) -> None:
         cursor = self.random.choice(self.arena.cursors)
-        acts = (self._look, self._look, self._chain, self._chain, self._chain, self._ask, self._assign, self._keep)
+        acts = (self._look, self._chain, self._chain, self._glance, self._glance, self._ask, self._assign, self._keep)
         try:
             self.random.choice(acts)(cursor)
         except CursorInvalidError:
@@ -203,13 +205,17 @@ class Sharer(Worker):
 
     def _chain(self, cursor: WindowCursor) -> None:
         """Two steps: another thread may come in between, so it may be another's place, and is a whole one."""
-        for _ in range(10):
-            offset, _ = self.place()
-            size = _size_at(offset)
-            data = self.call(None, lambda: bytes(cursor.use_region(offset, size).buffer()), pins=2)  # noqa: B023
-            if data is not None:
-                found = self.arena.files.locate(data)
-                assert len(data) == _size_at(found), f"{len(data)} bytes at {found}, nobody asked for so many"
+        offsets = [self.place()[0] for _ in range(20)]
+        self._check_whole(lambda: [bytes(cursor.use_region(offset, _size_at(offset)).buffer()) for offset in offsets])
+
+    def _glance(self, cursor: WindowCursor) -> None:
+        """At wherever others have moved it."""
+        self._check_whole(lambda: [bytes(cursor.buffer()) for _ in range(20)])
+
+    def _check_whole(self, act: Callable[[], list[bytes]]) -> None:
+        for data in self.call(None, act, pins=2) or ():
+            found = self.arena.files.locate(data)
+            assert len(data) == _size_at(found), f"{len(data)} bytes at {found}, nobody asked for so many"
 
     def _ask(self, cursor: WindowCursor) -> None:
         assert 0 <= cursor.size() <= WINDOW // 2

@@ -18,7 +18,7 @@ from stress.rounds import Record, play
 # As many as pin one region each, so a limit as large can stop nobody.
 TAKERS: Final = (Taker, Taker, Taker, Taker, Taker, Writer, Collector, Sampler)
 # All on few objects, with room for every window, so that they move without waiting for each other.
-SHARERS: Final = (Sharer, Sharer, Sharer, Sharer, BufferReader, BufferReader, BufferReader, Sampler)
+SHARERS: Final = (Sharer, Sharer, Sharer, Sharer, Sharer, BufferReader, BufferReader, Sampler)
 EVERYBODY: Final = (Owner, Owner, Sharer, Sharer, BufferReader, BufferReader, Churner, Passer, Passer, Writer, Sampler)
 
 SCENARIOS: Final = (
