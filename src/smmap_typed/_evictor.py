@@ -212,11 +212,20 @@ class Evictor:
         mapping = None
         call.locked(self.tables.settle_orphans)
 
-    def disown(self, is_lost: Callable[[Flight], bool]) -> None:
-        """End the flights whose threads did not come along into the child of a fork. Under the lock."""
-        for flight in [flight for flight in self.tables.flights.values() if is_lost(flight)]:
+    def outlive(self) -> None:
+        """Go on without all other threads, which are gone, maybe in the middle of a section. This one is outside."""
+        self.lock = Lock()
+        self.tables.torn = True
+        self.disown()
+
+    def disown(self) -> None:
+        """Post the flights of all other threads, which are gone, to be settled by whoever enters the lock next."""
+        me = get_ident()
+        for flight in [flight for flight in self.tables.flights.values() if flight.owner != me]:
             flight.forget_waiters()
-            self.tables.settle(flight)
+            if flight.victim is None and flight.mapping is not None:
+                close_unless_viewed(flight.mapping)
+            self.tables.finished.append(flight)
 
 
 def close_unless_viewed(mapping: mmap.mmap) -> bool:

@@ -51,9 +51,9 @@ def _after() -> None:
 
 
 def _after_in_child() -> None:
-    me = threading.get_ident()
     for core in _forking.locked:
-        core.evictor.disown(lambda flight: flight.owner != me)
+        core.evictor.disown()
+        core.evictor.drain()
     _after()
 
 

@@ -23,6 +23,7 @@ section. So the work is done by whoever held the lock, on the way out, or if it 
 """
 
 import mmap
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -121,6 +122,10 @@ class Guarded(Protocol):
         """The beginning of every section: makes the tables say what is."""
         ...
 
+    def outlive(self) -> None:
+        """Go on without all other threads, which are gone, wherever they were. This one is outside."""
+        ...
+
     def has_requests(self) -> bool:
         """Whether nested calls have left something to do."""
         ...
@@ -140,6 +145,9 @@ class Call:
         self._guarded = guarded
         self.nested: Final = is_inside()
         """Whether it interrupted another call of this thread."""
+        if not self.nested and sys.is_finalizing():
+            # A finaliser, as the interpreter exits: it has stopped the other threads for good, inside or outside.
+            guarded.outlive()
         self.waits: Final = waits and not self.nested
         """Whether it may wait for the lock."""
         self._attempts: Final = _WAITING if self.waits else _NOT_WAITING
