@@ -23,6 +23,9 @@ def is_inside_library(frame: FrameType | None) -> bool:
     return frame is not None
 
 
+_DEPTH: Final = 2
+
+
 class Struck(BaseException):
     """What a handler raises: nothing in the library catches it by name."""
 
@@ -33,9 +36,18 @@ def alarms(handler: Callable[[FrameType | None], None], every: float = 0.0) -> G
 
     pytest-timeout uses SIGALRM, too; mark the test with ``timeout(..., method="thread")``.
     """
+    depth = 0
 
     def strike(_number: int, frame: FrameType | None) -> None:
-        handler(frame)
+        nonlocal depth
+        # A handler may interrupt another one; but on a busy machine, where it takes longer than from one signal to the
+        # next, they would pile up.
+        if depth < _DEPTH:
+            depth += 1
+            try:
+                handler(frame)
+            finally:
+                depth -= 1
 
     if sys.platform != "win32":
         before = signal.signal(signal.SIGALRM, strike)

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import weakref
+from itertools import repeat
 from typing import Final
 
 from smmap_typed._core import Core
@@ -38,24 +39,49 @@ def survives(core: Core) -> None:
     _cores.add(weakref.ref(core, _cores.discard))
 
 
+def _living() -> list[Core]:
+    return [core for reference in _cores.copy() if (core := reference()) is not None]
+
+
 def _before() -> None:
-    for reference in _cores.copy():
-        core = reference()
-        if core is not None and core.evictor.lock.acquire(timeout=_PATIENCE_SECONDS if is_inside() else -1):
-            _forking.locked.append(core)
+    # If an exception struck at the beginning of _after the last time, locks are still taken.
+    _after()
+    patience = _PATIENCE_SECONDS if is_inside() else -1.0
+    # In one order, or two threads that fork at once could wait for each other.
+    for core in sorted(_living(), key=id):
+        # No handler can strike between the taking of the lock and the note of it: see _gate.
+        for acquired in map(core.evictor.lock.acquire, (True,), (patience,)):
+            if acquired:
+                _forking.locked.append(core)
 
 
 def _after() -> None:
-    while _forking.locked:
-        _forking.locked.pop().evictor.lock.release()
+    locked = _forking.locked
+    try:
+        # Nor between the striking out of the note and the release.
+        for core in map(list[Core].pop, repeat(locked, len(locked))):
+            core.evictor.lock.release()
+    finally:
+        if locked:
+            _after()
 
 
 def _after_in_child() -> None:
-    for core in _forking.locked:
-        core.evictor.disown()
-        core.evictor.drain()
+    for core in _living():
+        if core in _forking.locked:
+            core.evictor.disown()
+            core.evictor.drain()
+        elif is_inside():
+            # Its lock is held by this very thread, which goes on.
+            core.evictor.disown()
+        else:
+            # It was made after _before, or an exception struck there.
+            core.evictor.outlive()
     _after()
 
 
 if sys.platform != "win32":
     os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after_in_child)
+    # Once more: an exception of a signal that came during the fork strikes at the very beginning of the first hook that
+    # runs afterwards, and is reported and dropped with whatever that hook had to do.
+    os.register_at_fork(after_in_parent=_after)

@@ -10,7 +10,6 @@ import gc
 import mmap
 import os
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -27,6 +26,7 @@ from smmap_typed import (
     StaticWindowMapManager,
 )
 from smmap_typed.testing import check_invariants, in_threads
+from stops import STOPS, Stop, call_that_needs
 from support import (
     GRANULE,
     SYSTEM_CALLS,
@@ -34,7 +34,6 @@ from support import (
     ObservedMap,
     assert_books_match_kernel,
     open_descriptor,
-    pattern,
     write_pattern,
 )
 
@@ -171,21 +170,6 @@ def test_no_system_call_is_made_under_the_lock(
     assert expected - spans.calls.keys() == ({"pread"} if reader == "mmap" else set())
 
 
-def slow_call(manager: SlidingWindowMapManager, path: Path, descriptor: int, name: str) -> object:
-    """Do something that needs the system call."""
-    if name == "stat":
-        return manager.make_cursor(path).file_size() == SIZE
-    if name == "dup":
-        return manager.make_cursor(descriptor).read(5, 9) == pattern(SIZE)[5:14]
-    if name == "posix_fadvise":
-        manager.make_cursor(path).prefetch(0, SIZE)
-        return True
-    if name == "mmap.close":
-        manager.make_cursor(path).use_region(0)
-        return manager.collect() == 1
-    return manager.make_cursor(path).read(5, 9) == pattern(SIZE)[5:14]
-
-
 def use_in_every_way(manager: SlidingWindowMapManager, path: Path, other: Path) -> None:
     """Map, hit, move, release, evict, read across windows, collect, ask."""
     content = path.read_bytes()
@@ -204,7 +188,7 @@ def use_in_every_way(manager: SlidingWindowMapManager, path: Path, other: Path) 
 
 
 @pytest.mark.parametrize("reader", ["mmap", "pread"])
-@pytest.mark.parametrize("name", [*(name for _, name in SYSTEM_CALLS), "mmap.close"])
+@pytest.mark.parametrize("name", STOPS)
 def test_a_thread_inside_a_system_call_stops_nobody_else(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch, reader: ReaderName, name: str
 ) -> None:
@@ -212,41 +196,21 @@ def test_a_thread_inside_a_system_call_stops_nobody_else(
     if (reader, name) == ("mmap", "pread"):
         name = "mmap"
     slow, path, other, _ = paths
-    inside, go_on = threading.Event(), threading.Event()
-    slow_threads: list[int] = []
-
-    def stop_here() -> None:
-        if threading.get_ident() in slow_threads:
-            inside.set()
-            assert go_on.wait(SECONDS)
-
-    monkeypatch.setattr(mmap, "mmap", ObservedMap)
-    if name == "mmap.close":
-        monkeypatch.setattr(ObservedMap, "observers", [stop_here])
-    else:
-        owner = mmap if name == "mmap" else os
-        real: Callable[..., object] = getattr(owner, name)
-
-        def stopping(*arguments: object, **rest: object) -> object:
-            stop_here()
-            return real(*arguments, **rest)
-
-        monkeypatch.setattr(owner, name, stopping)
-
     with (
         open_descriptor(slow) as descriptor,
         SlidingWindowMapManager(GRANULE, max_open_handles=4, reader=reader) as manager,
     ):
+        stop = Stop(monkeypatch, name)
 
         def act(number: int) -> object:
             if number == 0:
-                slow_threads.append(threading.get_ident())
-                return slow_call(manager, slow, descriptor, name)
-            assert inside.wait(SECONDS)
+                stop.volunteer()
+                return call_that_needs(name, manager, slow, descriptor)
+            assert stop.inside.wait(SECONDS)
             try:
                 use_in_every_way(manager, path, other)
             finally:
-                go_on.set()
+                stop.go_on.set()
             return True
 
         assert in_threads(2, act) == [True, True]

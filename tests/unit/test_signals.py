@@ -8,7 +8,6 @@ import random
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -140,38 +139,6 @@ def test_a_map_that_a_user_closed_is_struck_out_and_mapped_again(tmp_path: Path)
         cursor.unuse_region()
         assert manager.collect() == 1
         assert manager.num_file_handles() == 0
-
-
-def test_a_child_of_a_fork_does_not_wait_for_threads_that_stayed_behind(tmp_path: Path) -> None:
-    """One thread maps and another waits for it while the process forks; the child maps the window itself."""
-    path = tmp_path / "file"
-    content = write_pattern(path, 4 * GRANULE)
-    entered, leave = threading.Event(), threading.Event()
-    real_open = os.open
-
-    def slow_open(target: str, flags: int) -> int:
-        entered.set()
-        leave.wait(30)
-        return real_open(target, flags)
-
-    with SlidingWindowMapManager(2 * GRANULE) as manager, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "open", slow_open)
-        threads = [threading.Thread(target=lambda: manager.make_cursor(path).use_region(0, 10)) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        assert entered.wait(30)
-        while not any(flight._event for flight in list(manager._core.tables.flights.values())):
-            time.sleep(0)
-        child = os.fork()
-        if child == 0:
-            os.open = real_open
-            signal.alarm(20)
-            right = manager.make_cursor(path).read(0, 10) == content[:10] and manager.num_file_handles() == 1
-            os._exit(0 if right else 1)
-        leave.set()
-        for thread in threads:
-            thread.join(30)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_scarce_descriptor_costs_one_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -318,35 +318,3 @@ class TestNestedCalls:
                 signal.signal(signal.SIGUSR1, before)
             assert mapped_bytes_of(path) == GRANULE
             assert manager.num_file_handles() == 1
-
-
-def test_a_child_of_a_fork_can_use_a_manager_that_another_thread_was_inside(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The other thread's flight does not come along, so the child maps the window by itself."""
-    real_map = mmap.mmap
-    inside, go_on = threading.Event(), threading.Event()
-    content = path.read_bytes()
-
-    def wait(descriptor: int, size: int, **rest: bool) -> mmap.mmap:  # as narrow as the narrowest of its options
-        inside.set()
-        assert go_on.wait(SECONDS)
-        return real_map(descriptor, size, **rest)
-
-    with SlidingWindowMapManager(GRANULE) as manager:
-
-        def act(number: int) -> int:
-            if number == 0:
-                return len(manager.make_cursor(path).read(0, GRANULE))
-            assert inside.wait(SECONDS)
-            child = os.fork()
-            if child == 0:
-                monkeypatch.undo()
-                signal.alarm(int(SECONDS))
-                right = manager.make_cursor(path).read(0, GRANULE) == content[:GRANULE]
-                os._exit(0 if right and manager.num_file_handles() == 1 else 1)
-            go_on.set()
-            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-        monkeypatch.setattr(mmap, "mmap", wait)
-        assert in_threads(2, act) == [GRANULE, 0]

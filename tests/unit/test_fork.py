@@ -1,0 +1,415 @@
+"""Fork: the child can use every manager, wherever the other threads of its parent were; the parent notices nothing."""
+
+import gc
+import mmap
+import os
+import random
+import signal
+import sys
+import threading
+import traceback
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from interrupts import Struck, striking_alarm
+from smmap_typed import ReentrantCallError, SlidingWindowMapManager, _fork
+from smmap_typed._tables import Tables
+from smmap_typed.testing import check_invariants, in_threads
+from stops import STOPS, Stop, call_that_needs
+from support import GRANULE, assert_books_match_kernel, mapped_bytes_of, open_descriptor, write_pattern
+
+# What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
+assert sys.platform != "win32"
+
+pytestmark = [
+    # CPython warns since 3.12 that a child may find locks taken: to show that ours are not is what is done here.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+    # The default way to end a test that hangs is SIGALRM, which some of these tests need for themselves.
+    pytest.mark.timeout(100, method="thread"),
+]
+
+SECONDS: Final = 30
+WINDOWS: Final = 40
+HANDLES: Final = 24
+GHOSTS: Final = 8
+"""Of four threads: a cursor and a move of each, at most."""
+CHILDREN: Final = 50
+FORKS_UNDER_FIRE: Final = 150
+
+
+def fork(act: Callable[[], object]) -> int:
+    """The number of a child that does ``act`` and ends, with status 0 if that was right; at the latest by an alarm."""
+    child = os.fork()
+    if child == 0:
+        end_child(act)
+    return child
+
+
+def end_child(act: Callable[[], object]) -> None:
+    """Do ``act`` and end this process."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(SECONDS)
+    try:
+        act()
+    except BaseException:  # noqa: BLE001 - there is nobody to raise it to
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def status_of(child: int) -> int:
+    """How the child ended."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def read(manager: SlidingWindowMapManager, path: Path, offset: int = 0) -> None:
+    """Read a few bytes; they must be right."""
+    assert manager.make_cursor(path).read(offset + 3, 9) == path.read_bytes()[offset + 3 : offset + 12]
+
+
+def use(manager: SlidingWindowMapManager, path: Path, ghosts: int = 0) -> None:
+    """Map, hit, evict, read across windows, collect, close.
+
+    ``ghosts``: windows that may stay pinned, by the frames of threads that did not come along.
+    """
+    content = path.read_bytes()
+    cursor = manager.make_cursor(path)
+    for number in range(WINDOWS - 1):
+        offset = number * GRANULE + 5
+        assert bytes(cursor.use_region(offset, 9).buffer()) == content[offset : offset + 9]
+        assert manager.num_file_handles() <= HANDLES
+    check_invariants(manager)
+    assert manager.stats().evictions > 0
+    assert manager.make_cursor(path).read(7, len(content)) == content[7:]
+    cursor.close()
+    manager.collect()
+    check_invariants(manager)
+    assert manager.num_file_handles() <= ghosts
+    manager.close()
+    check_invariants(manager)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file of forty granules."""
+    path = tmp_path / "file"
+    write_pattern(path, WINDOWS * GRANULE)
+    return path
+
+
+def test_children_use_a_manager_that_four_threads_hammer(path: Path) -> None:
+    """Fifty of them, and the parent is not disturbed."""
+    content = path.read_bytes()
+    done = threading.Event()
+    with SlidingWindowMapManager(GRANULE, max_open_handles=HANDLES) as manager:
+        begun = threading.Barrier(5)
+
+        def hammer(number: int) -> list[int]:
+            cursor = manager.make_cursor(path)
+            chance = random.Random(number)
+            begun.wait(SECONDS)
+            while not done.is_set():
+                offset = chance.randrange(WINDOWS - 1) * GRANULE + 5
+                assert bytes(cursor.use_region(offset, 9).buffer()) == content[offset : offset + 9]
+                if not chance.randrange(50):
+                    manager.collect()
+            return []
+
+        def act(number: int) -> list[int]:
+            if number:
+                return hammer(number)
+            begun.wait(SECONDS)
+            try:
+                return [status_of(fork(lambda: use(manager, path, GHOSTS))) for _ in range(CHILDREN)]
+            finally:
+                done.set()
+
+        assert in_threads(5, act, 90.0)[0] == [0] * CHILDREN
+        check_invariants(manager)
+        manager.collect()
+        check_invariants(manager)
+        assert manager.num_file_handles() == 0
+        assert_books_match_kernel(manager, path)
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_a_child_uses_the_window_that_another_thread_was_about(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """That thread is inside each of the system calls in turn; its flight is over in the child."""
+    with (
+        open_descriptor(path) as descriptor,
+        SlidingWindowMapManager(GRANULE, max_open_handles=4, reader="pread" if name == "pread" else "mmap") as manager,
+    ):
+        stop = Stop(monkeypatch, name)
+
+        def look() -> None:
+            assert manager.stats().in_flight == 0
+            read(manager, path)
+            read(manager, path, GRANULE)
+            check_invariants(manager)
+            assert manager.collect() > 0
+            check_invariants(manager)
+
+        def act(number: int) -> bool:
+            if number == 0:
+                stop.volunteer()
+                return call_that_needs(name, manager, path, descriptor)
+            assert stop.inside.wait(SECONDS)
+            try:
+                return status_of(fork(look)) == 0
+            finally:
+                stop.go_on.set()
+
+        assert in_threads(2, act) == [True, True]
+        check_invariants(manager)
+
+
+def test_a_child_does_not_wait_for_threads_that_wait_for_each_other(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread maps and another waits for it while the process forks; the child maps the window itself."""
+    with SlidingWindowMapManager(GRANULE, max_open_handles=4) as manager:
+        stop = Stop(monkeypatch, "open")
+        flights = manager._core.tables.flights
+
+        def act(number: int) -> bool:
+            if number == 0:
+                stop.volunteer()
+            else:
+                assert stop.inside.wait(SECONDS)
+            if number == 2:
+                try:
+                    while not any(flight._event for flight in list(flights.values())):
+                        os.sched_yield()
+                    return status_of(fork(lambda: read(manager, path))) == 0
+                finally:
+                    stop.go_on.set()
+            read(manager, path)
+            return True
+
+        assert in_threads(3, act) == [True] * 3
+        check_invariants(manager)
+
+
+def test_a_map_that_another_thread_did_not_get_to_publish_is_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would stay for ever in the child, and be in nobody's books. The descriptor that it had open is lost."""
+    with SlidingWindowMapManager(GRANULE) as manager:
+        stop = Stop(monkeypatch, "close")
+
+        def look() -> None:
+            assert manager.num_file_handles() == 0
+            assert mapped_bytes_of(path) == 0
+
+        def act(number: int) -> int:
+            if number == 0:
+                stop.volunteer()
+                read(manager, path)
+                return 0
+            assert stop.inside.wait(SECONDS)
+            try:
+                return status_of(fork(look))
+            finally:
+                stop.go_on.set()
+
+        assert in_threads(2, act) == [0, 0]
+
+
+def fork_inside(patch: pytest.MonkeyPatch, owner: object, name: str, children: list[int]) -> None:
+    """Fork in the next call of ``name``, as a handler would that strikes there; 0 is noted in the child."""
+    real: Callable[..., object] = getattr(owner, name)
+
+    def forking(*arguments: object, **rest: object) -> object:
+        patch.setattr(owner, name, real)
+        children.append(os.fork())
+        return real(*arguments, **rest)
+
+    patch.setattr(owner, name, forking)
+
+
+STRIKES: Final[dict[str, tuple[object, str]]] = {"in a flight": (mmap, "mmap"), "under the lock": (Tables, "take_off")}
+
+
+@pytest.mark.parametrize("where", STRIKES)
+@pytest.mark.parametrize("other", [False, True], ids=["alone", "beside another thread's flight"])
+def test_a_fork_from_inside_goes_on_in_both_processes(
+    path: Path, monkeypatch: pytest.MonkeyPatch, where: str, *, other: bool
+) -> None:
+    """The interrupted call gets its window on either side, and the child whatever another thread was mapping, too."""
+    children: list[int] = []
+    monkeypatch.setattr(_fork, "_PATIENCE_SECONDS", 0.01)
+    manager = SlidingWindowMapManager(GRANULE, max_open_handles=4)
+    stop = Stop(monkeypatch, "open")
+
+    def act(number: int) -> None:
+        if number:
+            stop.volunteer()
+            read(manager, path, 4 * GRANULE)
+            return
+        assert not other or stop.inside.wait(SECONDS)
+        owner, name = STRIKES[where]
+        fork_inside(monkeypatch, owner, name, children)
+        try:
+            read(manager, path)
+            if children == [0]:
+                end_child(lambda: use_beside_lost(manager, path))
+            assert status_of(*children) == 0
+        finally:
+            stop.go_on.set()
+
+    in_threads(2 if other else 1, act)
+    check_invariants(manager)
+    manager.close()
+
+
+def use_beside_lost(manager: SlidingWindowMapManager, path: Path) -> None:
+    """Read what was being mapped by the call that forked, and by another thread."""
+    for offset in (0, 4 * GRANULE, 8 * GRANULE):
+        read(manager, path, offset)
+    check_invariants(manager)
+    manager.collect()
+    assert manager.num_file_handles() == 0
+
+
+def test_a_handler_in_the_child_is_refused_what_the_interrupted_call_holds(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock that this very thread holds stays taken in the child, until the call is out."""
+    monkeypatch.setattr(_fork, "_PATIENCE_SECONDS", 0.01)
+    real = Tables.take_off
+    manager = SlidingWindowMapManager(GRANULE)
+    outcomes: list[str] = []
+
+    def handler() -> None:
+        manager.collect()
+        try:
+            read(manager, path, GRANULE)
+        except ReentrantCallError:
+            outcomes.append("refused")
+
+    def take_off(tables: Tables, *arguments: object) -> object:
+        monkeypatch.setattr(Tables, "take_off", real)
+        assert status_of(fork(handler_is_refused)) == 0
+        return real(tables, *arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    def handler_is_refused() -> None:
+        handler()
+        assert outcomes == ["refused"]
+
+    monkeypatch.setattr(Tables, "take_off", take_off)
+    read(manager, path)
+    manager.close()
+
+
+def test_a_thread_whose_lock_was_not_waited_for_is_outlived(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manager is made after the first hook, or an exception strikes in that; and another thread holds the lock."""
+    inside, go_on = threading.Event(), threading.Event()
+    real_take_off, real_living = Tables.take_off, _fork._living
+    blind = iter([True])
+
+    def take_off(tables: Tables, *arguments: object) -> object:
+        monkeypatch.setattr(Tables, "take_off", real_take_off)
+        inside.set()
+        assert go_on.wait(SECONDS)
+        return real_take_off(tables, *arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    manager = SlidingWindowMapManager(GRANULE, max_open_handles=4)
+
+    def act(number: int) -> int:
+        if number == 0:
+            read(manager, path)
+            return 0
+        assert inside.wait(SECONDS)
+        monkeypatch.setattr(_fork, "_living", lambda: [] if next(blind, False) else real_living())
+        try:
+            return status_of(fork(lambda: use_beside_lost(manager, path)))
+        finally:
+            go_on.set()
+
+    monkeypatch.setattr(Tables, "take_off", take_off)
+    assert in_threads(2, act) == [0, 0]
+    check_invariants(manager)
+    manager.close()
+
+
+def test_threads_fork_at_once_and_children_fork_again(path: Path) -> None:
+    """With several managers, all of which every one of them locks."""
+    managers = [SlidingWindowMapManager(GRANULE, max_open_handles=HANDLES) for _ in range(4)]
+
+    def use_all() -> None:
+        for manager in managers:
+            use(manager, path)
+        assert mapped_bytes_of(path) == 0
+
+    def fork_again() -> None:
+        for manager in managers:
+            read(manager, path)
+        assert status_of(fork(use_all)) == 0
+        use_all()
+
+    assert in_threads(3, lambda _: [status_of(fork(fork_again)) for _ in range(2)]) == [[0, 0]] * 3
+    for manager in managers:
+        check_invariants(manager)
+        manager.close()
+
+
+def test_locks_are_taken_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the order of the set, which changes as it grows: or two threads that fork would wait for each other."""
+    managers = [SlidingWindowMapManager() for _ in range(3)]
+    references = [weakref.ref(manager._core) for manager in managers]
+    orders: list[list[int]] = []
+    for some in (references, references[::-1]):
+        monkeypatch.setattr(_fork, "_cores", some)
+        _fork._before()
+        orders.append([id(core) for core in _fork._forking.locked])
+        _fork._after()
+    assert orders[0] == orders[1]
+    assert len(orders[0]) == 3
+    assert not any(manager._core.evictor.lock.locked() for manager in managers)
+
+
+def test_an_exception_at_any_moment_of_a_fork_leaves_no_lock_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes while the process forks strikes in the hooks, whose exceptions CPython reports and drops."""
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    managers = [SlidingWindowMapManager(GRANULE) for _ in range(4)]
+    chance = random.Random(0)
+    with striking_alarm():
+        for _ in range(FORKS_UNDER_FIRE):
+            try:
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, chance.uniform(20e-6, 1e-3))
+                    fork(lambda: None)
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            except Struck:
+                pass
+            assert not any(manager._core.evictor.lock.locked() for manager in managers)
+            with suppress(ChildProcessError):
+                # There is one, unless the exception struck before.
+                os.wait()
+    assert reported
+    for manager in managers:
+        read(manager, path)
+        check_invariants(manager)
+        manager.close()
+
+
+def test_the_hooks_keep_no_manager_alive() -> None:
+    """They know it by a weak reference, which goes with it."""
+    gc.collect()
+    before = len(_fork._cores)
+    managers = [SlidingWindowMapManager() for _ in range(100)]
+    references = [weakref.ref(manager._core) for manager in managers]
+    assert len(_fork._cores) == before + 100
+    status = status_of(fork(lambda: None))
+    managers.clear()
+    assert (status, len(_fork._cores)) == (0, before)
+    assert not any(reference() for reference in references)
