@@ -190,7 +190,7 @@ MUTATIONS: Final = (
     _mutation(
         "forks without the lock",
         _fork._before,
-        ("core.evictor.lock.acquire(timeout=_PATIENCE_SECONDS if is_inside() else -1)", "not is_inside()"),
+        ("in map(core.evictor.lock.acquire, (True,), (patience,))", "in (True,)"),
         ("_forking.locked.append(core)", "pass"),
         found_by=scenarios.ForkInTheMiddle,
     ),
@@ -201,6 +201,6 @@ MUTATIONS: Final = (
             Edit(Core._map, "return view, hold", "self.ledger.commit(seconds, flight.failures); return view, hold"),
         ),
         scenarios.TwoNewWindows,
-        systematically=False,
+        systematically=True,
     ),
 )

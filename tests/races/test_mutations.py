@@ -7,7 +7,7 @@ import pytest
 from races.exploring import explore_at_random, explore_systematically
 from races.mutations import MUTATIONS, Mutation
 
-ENOUGH = 300
+ENOUGH = 1000
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
