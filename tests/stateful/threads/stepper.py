@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
-from typing import TYPE_CHECKING, Final, NamedTuple, ParamSpec, TypeVar, final
+from typing import TYPE_CHECKING, Final, NamedTuple, ParamSpec, TypeVar, cast, final
 
 import pytest
 from typing_extensions import override
@@ -154,7 +154,7 @@ class Stepper:
 
     def map(self, descriptor: int, size: int, **rest: bool) -> mmap.mmap:  # as narrow as the narrowest of its options
         """In the place of ``mmap.mmap``."""
-        make: Callable[..., _Map] = _Map  # options differ between systems
+        make = cast("Callable[..., _Map]", _Map)  # options differ between systems
         made = make(descriptor, size, **rest)
         made.before_close = self.point
         self._maps.append(weakref.ref(made))
