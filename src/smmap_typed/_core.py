@@ -13,10 +13,10 @@ holds the lock next, usually the same thread at once: so neither an exception no
 """
 
 import errno
+import os
 import time
 from typing import Final, final
 
-from smmap_typed import _reader
 from smmap_typed._evictor import Evictor, close_unless_viewed
 from smmap_typed._file import Identity, Source
 from smmap_typed._gate import Call, Flight
@@ -137,7 +137,9 @@ class Core:
                 flight.mapping = mapping = reader.load(descriptor, source, identity, start, nbytes)
             seconds = time.perf_counter() - began
         finally:
-            _reader.close(descriptor)
+            # Called as it is: at the entry of a function of ours an exception could strike, and nobody else closes it.
+            # Never retried: after an error the number may be somebody else's.
+            os.close(descriptor)
         hold = Hold(flight.serial, identity, source, start, nbytes, mapping, copied=reader.copies)
         view = hold.pin(self.note_release)
         assert view is not None, "buried before it was published"  # noqa: S101 - nobody else knows it yet

@@ -7,7 +7,7 @@ be true in between. It knows no files and maps nothing.
 import contextlib
 import mmap
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from threading import Lock, get_ident
 from typing import Final, final
 
@@ -56,11 +56,20 @@ class Evictor:
             if missing is not flight:
                 call.wait(missing)
 
-    def _attempt(self, attempt: Callable[[bool], bool], flight: Flight, refused: Container[int]) -> Flight | None:
+    def _attempt(self, attempt: Callable[[bool], bool], flight: Flight, refused: Collection[int]) -> Flight | None:
         """None if the attempt was successful, else whose end makes room: ``flight``, or another's. Under the lock."""
         if attempt(False):  # noqa: FBT003 - whether it is the last
             return None
-        return flight if self.tables.bury_oldest(flight, refused) else self._attempt_last(attempt)
+        if self.tables.bury_oldest(flight, refused):
+            return flight
+        try:
+            return self._attempt_last(attempt)
+        except (HandleLimitError, MemoryLimitError):
+            if not self.tables.released:
+                raise
+            # One look after the other is no snapshot: a pin that has ended since may have been the one in the way. So
+            # once more, as after a victim that had a view.
+            return flight
 
     def _attempt_last(self, attempt: Callable[[bool], bool]) -> Flight | None:
         """The last attempt, or a flight to wait for before it. Under the lock."""
@@ -147,6 +156,8 @@ class Evictor:
 
     def _candidates(self) -> list[Hold]:
         self.collect_wanted = False
+        # What was released before the request that this takes back.
+        self.drain()
         return list(self.tables.idle.values())
 
     def _collect_one(self, call: Call, hold: Hold) -> bool:
@@ -175,29 +186,32 @@ class Evictor:
     def close(self) -> None:
         """Give every region up. Idempotent."""
         with Call(self) as call:
-            call.locked(self._bar)
-            self.retire(call, lambda _: True, "its manager was closed")
+            self._let_go(call, call.locked(self._close))
 
-    def _bar(self) -> None:
+    def _close(self) -> list[mmap.mmap | None]:
         self.tables.closed = True
+        return self._give_up(lambda _: True, "its manager was closed")[1]
 
-    def retire(self, call: Call, condemned: Callable[[Hold], bool], verdict: str, *, by_force: bool = False) -> int:
+    def retire(self, call: Call, condemned: Callable[[Hold], bool], verdict: str) -> int:
         """Give up the regions that are ``condemned``, pinned or not; how many there were.
 
-        What a view still shows stays mapped, and in the books, until the view is gone. ``by_force`` takes the cursors'
-        own memoryviews away from them; otherwise they let go when they are used or dropped next.
+        The cursors' own memoryviews are taken away from them. What a user's view still shows stays mapped, and in the
+        books, until the view is gone.
         """
         holds, mappings = call.locked(self._give_up, condemned, verdict)
-        if by_force:
-            for hold in holds:
-                hold.release_pins()
+        for hold in holds:
+            hold.release_pins()
+        self._let_go(call, mappings)
+        return len(holds)
+
+    def _let_go(self, call: Call, mappings: list[mmap.mmap | None]) -> None:
+        """Unmap what has been given up, as far as nobody has a view: a cursor lets go of its own at its next call."""
         while mappings:
             mapping = mappings.pop()
             if mapping is not None:
                 close_unless_viewed(mapping)
         mapping = None
         self.settle_orphans(call)
-        return len(holds)
 
     def _give_up(self, condemned: Callable[[Hold], bool], verdict: str) -> tuple[list[Hold], list[mmap.mmap | None]]:
         holds = [hold for hold in self.tables.holds.values() if condemned(hold)]
@@ -222,7 +236,8 @@ class Evictor:
         """Post the flights of all other threads, which are gone, to be settled by whoever enters the lock next."""
         me = get_ident()
         for flight in [flight for flight in self.tables.flights.values() if flight.owner != me]:
-            flight.forget_waiters()
+            # They did not come along either.
+            flight.waiters.clear()
             if flight.victim is None and flight.mapping is not None:
                 close_unless_viewed(flight.mapping)
             self.tables.finished.append(flight)

@@ -86,7 +86,6 @@ class Flight:
     """System calls that failed on it."""
     done = False
     """Written once, under the lock."""
-    _event: threading.Event | None = None
 
     key: FlightKey = (Identity(0, 0, 0, 0), -1)
     """The window: at most one flight is registered for each. Set before it is registered; this one is no window."""
@@ -94,22 +93,25 @@ class Flight:
     def __init__(self) -> None:
         self.owner: Final = threading.get_ident()
         """Whose flight it is, for the child of a fork."""
+        self.waiters: Final[list[threading.Lock]] = []
+        """A lock for each thread that waits, taken. Written under the manager's lock.
 
-    def join(self) -> threading.Event:
-        """What a waiter waits for. Under the lock: most flights never need one."""
-        if self._event is None:
-            self._event = threading.Event()
-        return self._event
+        Not an Event: that is Python around a lock, and a handler can strike in it. ``finish`` would then wait for its
+        own thread, under the manager's lock."""
+
+    def join(self) -> threading.Lock:
+        """A lock of the waiter's own, which is free as soon as the flight is over. Under the manager's lock."""
+        waiter = threading.Lock()
+        if not self.done:
+            waiter.acquire()
+            self.waiters.append(waiter)
+        return waiter
 
     def finish(self) -> None:
-        """Let the waiters go. Under the lock; any number of times."""
+        """Let the waiters go. Under the lock; any number of times; waits for nobody."""
         self.done = True
-        if self._event is not None:
-            self._event.set()
-
-    def forget_waiters(self) -> None:
-        """They are threads that did not come along into the child of a fork, and one of them may hold the event."""
-        self._event = None
+        while self.waiters:
+            self.waiters.pop().release()
 
 
 class Guarded(Protocol):
@@ -192,4 +194,4 @@ class Call:
             )
         while not flight.done:
             # To look is to enter the lock, which settles the flights that are over.
-            self.locked(flight.join).wait(_LOOK_SECONDS)
+            self.locked(flight.join).acquire(timeout=_LOOK_SECONDS)

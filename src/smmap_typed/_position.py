@@ -9,6 +9,7 @@ go with it, whatever other threads do to the cursor.
 
 import io
 import operator
+import os
 from collections.abc import Callable, Iterator
 from typing import Final, SupportsIndex, TypeAlias, TypeVar, final
 
@@ -190,7 +191,8 @@ class Position:
             try:
                 _reader.read_ahead(descriptor, stop - offset, offset)
             finally:
-                _reader.close(descriptor)
+                # As it is, and never retried: see Core._map.
+                os.close(descriptor)
 
     def copy(self) -> "Position":
         """The same file and place, with a pin of its own."""

@@ -16,7 +16,7 @@ from smmap_typed._platform import MIB, OPEN_FLAGS
 from smmap_typed._types import ReaderName, Target
 from smmap_typed.exceptions import FileChangedError
 
-__all__ = ["MmapReader", "PreadReader", "Reader", "close", "read_ahead", "reader_named"]
+__all__ = ["MmapReader", "PreadReader", "Reader", "read_ahead", "reader_named"]
 
 
 class Reader(Protocol):
@@ -136,11 +136,6 @@ def reader_named(name: ReaderName) -> Reader:
     if name == "pread":
         return PreadReader()
     raise ValueError(f'reader must be "mmap" or "pread", got {name!r}')
-
-
-def close(descriptor: int) -> None:
-    """Close what ``Reader.open`` returned. Never retried: after an error the number may be somebody else's."""
-    os.close(descriptor)
 
 
 def read_ahead(descriptor: int, size: int, offset: int) -> None:

@@ -110,14 +110,9 @@ class Hold:
         """How many pins are alive at this instant. O(pins)."""
         return sum(isinstance(pin, Pin) and pin() is not None for pin in self.pins.copy())
 
-    def prune(self) -> int:
-        """Take the dead pins out of the set; how many acquisitions ended with them. O(pins). Under the lock."""
-        ended = 0
-        for pin in self.pins.copy():
-            if isinstance(pin, Pin) and pin() is None:
-                self.pins.discard(pin)
-                ended += pin.serial > 0
-        return ended
+    def dead_pins(self) -> list[Pin]:
+        """The pins that have died and are not drained yet. O(pins)."""
+        return [pin for pin in self.pins.copy() if isinstance(pin, Pin) and pin() is None]
 
     def is_pinned(self) -> bool:
         """Whether a cursor stands on the region. O(pins), usually the first."""
@@ -171,7 +166,10 @@ class Hold:
         try:
             view = memoryview(mapping)
         except ValueError:
-            return None
+            # Or a handler has raised it.
+            if mapping.closed:
+                return None
+            raise
         if self.copied:
             view = view.toreadonly()
         try:

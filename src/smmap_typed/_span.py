@@ -5,7 +5,7 @@ another thread binds the buffer to something else.
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from smmap_typed._platform import FREE_THREADED, unshared
@@ -98,8 +98,13 @@ class Span(NamedTuple):
             position.stand(hold, start, stop)
             raise
         # Only for the next read's sake: the bytes are there, whatever comes of it.
-        with suppress(OSError, SmmapError):
+        try:
             position.move(last, 1, self.flags)
+        except TimeoutError:
+            # Of a handler: no system call here raises it.
+            raise
+        except (OSError, SmmapError):
+            return
 
 
 UNBOUND: Final = Span(UNASSOCIATED, 0, 0, 0)

@@ -12,7 +12,7 @@ made right from what cannot be half done: ``holds``, the maps and pins of each, 
 import mmap
 import weakref
 from collections import deque
-from collections.abc import Container
+from collections.abc import Collection
 from typing import Final, final
 
 from smmap_typed._file import Identity
@@ -116,11 +116,12 @@ class Tables:
             windows = self.index[hold.identity] = {}
         windows[hold.begin] = hold
         self.holds[hold.serial] = hold
+        # At once: what a flight has mapped is closed if that ends badly, and this is the tables' from here on.
+        flight.mapping = None
         self.patience = len(self.holds) + _QUEUE_SLACK
         ledger = self.ledger
         ledger.commit(seconds, flight.failures)
         flight.reserved = -1
-        flight.mapping = None
         del self.flights[flight.key]
         flight.finish()
         if ledger.total_bytes > ledger.max_memory:
@@ -136,6 +137,9 @@ class Tables:
         key = (hold.identity, hold.begin)
         if hold.serial not in self.holds or key in self.flights:
             return False
+        if hold.pins and hold.is_pinned():
+            # Seen at once, without a tombstone that would send whoever moves to it to the lock.
+            return False
         self.torn = True
         hold.pins.add(TOMBSTONE)
         buried = len(hold.pins) == 1 or not hold.is_pinned()
@@ -148,15 +152,15 @@ class Tables:
         self.torn = False
         return buried
 
-    def bury_oldest(self, flight: Flight, refused: Container[int]) -> bool:
+    def bury_oldest(self, flight: Flight, refused: Collection[int]) -> bool:
         """The same for the idle region released longest ago, passing over the serials in ``refused``."""
         flight.evicted = True
-        tried = 0
-        while (hold := self.idle.oldest(refused)) is not None and hold.serial != tried:
+        passed = {*refused}
+        while (hold := self.idle.oldest(passed)) is not None:
             if self.bury(flight, hold):
                 return True
-            # It was pinned between the two looks, and the next one is to go. The same again is pinned again and again.
-            tried = hold.serial
+            # It was pinned between the two looks, so the next one is to go.
+            passed.add(hold.serial)
         return False
 
     def someone_unmapping(self) -> Flight | None:
@@ -203,40 +207,44 @@ class Tables:
     def _drain_releases(self) -> None:
         # A loop with few calls: it runs once for every move.
         self.torn = True
-        released, holds, idle = self.released, self.holds, self.idle
-        count = len(released)
-        for _ in range(count):
+        released, holds, idle, ledger = self.released, self.holds, self.idle, self.ledger
+        for _ in range(len(released)):
             pin = released.popleft()
             try:
+                # No call in here: a handler that runs after one may raise just these errors.
                 serial = pin.serial
                 hold = holds[serial]
-                hold.pins.remove(pin)
             except (AttributeError, KeyError):
-                count -= not self._drain_unusual(pin)
+                self._drain_unusual(pin)
                 continue
-            if not hold.pins:
+            pins = hold.pins
+            if pin not in pins:
+                continue
+            # Counted before the call after which a handler may strike.
+            ledger.pins_ended += 1
+            pins.remove(pin)
+            if not pins:
                 # Its last cursor left just now: it goes last.
                 idle[serial] = hold
                 idle.move_to_end(serial)
-        self.ledger.pins_ended += count
         self.torn = False
 
-    def _drain_unusual(self, pin: Pin) -> bool:
-        """The same for a pin of a retired region, and one that was withdrawn; whether it was an acquisition.
+    def _drain_unusual(self, pin: Pin) -> None:
+        """The same for a pin of a retired region, and one that was withdrawn, which was no acquisition.
 
         A pin that is in no set was counted by a repair, or an exception struck before it had pinned anything.
         """
         serial = getattr(pin, "serial", 0)
         hold = self.holds.get(-serial) or self._retired.get(abs(serial))
         if hold is None or pin not in hold.pins:
-            return False
+            return
+        self.ledger.pins_ended += serial > 0
         hold.pins.discard(pin)
         if not hold.pins:
             # It has its old place, or if an evictor has taken it out meanwhile the last one.
             self.idle.setdefault(hold.serial, hold)
         elif hold.pins == {TOMBSTONE}:
             self._retired.pop(hold.serial, None)
-        return serial > 0
 
     def settle(self, flight: Flight) -> None:
         """Make the books right at the end of ``flight``, whatever came of it, and let its waiters go. Idempotent."""
@@ -255,10 +263,12 @@ class Tables:
                     self._unlink(victim)
                     ledger.unmap(victim.size)
                     ledger.evictions += flight.evicted
-                    if len(victim.pins) > 1:
-                        ledger.pins_ended += victim.prune()
+                    self._prune(victim)
                 else:
                     victim.pins.discard(TOMBSTONE)
+                    if not victim.pins:
+                        # Its last pin may have been drained while the tombstone stood.
+                        self.idle.setdefault(victim.serial, victim)
             self.torn = False
         flight.finish()
 
@@ -276,7 +286,7 @@ class Tables:
             del self.flights[flight.key]
         victims = {flight.serial for flight in self.flights.values() if flight.victim is not None}
         for hold in list(self.holds.values()):
-            self.ledger.pins_ended += hold.prune()
+            self._prune(hold)
             if hold.serial in victims:
                 continue
             hold.pins.discard(TOMBSTONE)
@@ -287,6 +297,13 @@ class Tables:
         reserved = [flight.reserved for flight in self.flights.values() if flight.reserved >= 0]
         self.ledger.balance(sizes, reserved)
         self.torn = False
+
+    def _prune(self, hold: Hold) -> None:
+        """Take the dead pins out of a region's set. O(pins)."""
+        for pin in hold.dead_pins():
+            # Counted before the call after which a handler may strike.
+            self.ledger.pins_ended += pin.serial > 0
+            hold.pins.discard(pin)
 
     def _reindex(self) -> None:
         index: dict[Identity, dict[int, Hold]] = {}

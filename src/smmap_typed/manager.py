@@ -3,8 +3,9 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import EllipsisType, TracebackType
-from typing import Self, final
+from typing import NamedTuple, Self, final
 
 from typing_extensions import override
 
@@ -140,12 +141,14 @@ class StaticWindowMapManager:
         :raises ManagerClosedError: after ``close``.
         """
         core = self._core
-        memory = core.ledger.max_memory if isinstance(max_memory_size, EllipsisType) else _memory_bytes(max_memory_size)
-        handles = core.ledger.max_handles if isinstance(max_open_handles, EllipsisType) else _handles(max_open_handles)
+        wanted = _Limits(
+            None if isinstance(max_memory_size, EllipsisType) else _memory_bytes(max_memory_size),
+            None if isinstance(max_open_handles, EllipsisType) else _handles(max_open_handles),
+        )
         core.check_open()
         with Call(core.evictor) as call:
-            call.locked(_check_pinned, core, memory, handles)
-            core.evictor.make_room(call, _shrinking(core, memory, handles))
+            call.locked(_check_pinned, core, wanted)
+            core.evictor.make_room(call, _shrinking(core, wanted))
 
     def close(self) -> None:
         """Unmap everything idle now, and the rest as soon as its last cursor or view lets go. Idempotent.
@@ -175,7 +178,6 @@ class StaticWindowMapManager:
                 call,
                 lambda hold: hold.identity in files,
                 f"force_map_handle_removal_win({base_path!r}) closed it",
-                by_force=True,
             )
 
     def _settle(self) -> None:
@@ -245,8 +247,34 @@ def _integer(name: str, value: int) -> int:
     return value
 
 
-def _check_pinned(core: Core, memory: int, handles: int) -> None:
+class _Limits(NamedTuple):
+    """The limits that ``configure`` was given; None stays as it is, whatever other threads make of it meanwhile."""
+
+    memory: int | None
+    handles: int | None
+
+    def resolve(self, ledger: Ledger) -> tuple[int, int]:
+        """Both limits as they are to be. Under the lock."""
+        return (
+            ledger.max_memory if self.memory is None else self.memory,
+            ledger.max_handles if self.handles is None else self.handles,
+        )
+
+
+def _check_pinned(core: Core, wanted: _Limits) -> None:
     """Raise a limit error if the new limits cannot be kept, before anything is evicted. Under the lock."""
+    try:
+        _check_pinned_once(core, *wanted.resolve(core.ledger))
+    except (HandleLimitError, MemoryLimitError):
+        # One look after the other is no snapshot: a cursor that moves meanwhile is seen in several places.
+        while core.tables.released:
+            core.tables.drain()
+            with suppress(HandleLimitError, MemoryLimitError):
+                return _check_pinned_once(core, *wanted.resolve(core.ledger))
+        raise
+
+
+def _check_pinned_once(core: Core, memory: int, handles: int) -> None:
     pinned = [hold for hold in core.tables.holds.values() if hold.is_pinned() or hold.has_views()]
     if len(pinned) > handles:
         raise HandleLimitError(handles, len(pinned))
@@ -255,11 +283,12 @@ def _check_pinned(core: Core, memory: int, handles: int) -> None:
         raise MemoryLimitError(memory, size, 0)
 
 
-def _shrinking(core: Core, memory: int, handles: int) -> Callable[[bool], bool]:
+def _shrinking(core: Core, wanted: _Limits) -> Callable[[bool], bool]:
     """How ``Evictor.make_room`` sets new limits: only once they are kept, so that they hold at every instant."""
 
     def set_limits(last: bool) -> bool:  # noqa: FBT001 - see Evictor.make_room
         ledger = core.ledger
+        memory, handles = wanted.resolve(ledger)
         if ledger.total_handles > handles:
             if last:
                 raise HandleLimitError(handles, ledger.handles())

@@ -185,7 +185,7 @@ def test_a_child_does_not_wait_for_threads_that_wait_for_each_other(
                 assert stop.inside.wait(SECONDS)
             if number == 2:
                 try:
-                    while not any(flight._event for flight in list(flights.values())):
+                    while not any(flight.waiters for flight in list(flights.values())):
                         os.sched_yield()
                     return status_of(fork(lambda: read(manager, path))) == 0
                 finally:

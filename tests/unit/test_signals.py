@@ -104,7 +104,7 @@ def test_a_waiter_goes_on_when_the_thread_that_it_waits_for_is_struck(tmp_path: 
         def fail_when_somebody_waits(_target: str, _flags: int) -> int:
             patch.setattr(os, "open", real_open)
             waiter.start()
-            while not any(flight._event for flight in list(flights.values())):
+            while not any(flight.waiters for flight in list(flights.values())):
                 time.sleep(0)
             raise PermissionError("this once")
 
