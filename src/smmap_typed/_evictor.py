@@ -229,7 +229,6 @@ class Evictor:
     def outlive(self) -> None:
         """Go on without all other threads, which are gone, maybe in the middle of a section. This one is outside."""
         self.lock = Lock()
-        self.tables.torn = True
         self.disown()
 
     def disown(self) -> None:

@@ -1,22 +1,17 @@
 """Fork: the child can use every manager, wherever the other threads of its parent were; the parent notices nothing."""
 
-import gc
 import mmap
 import os
 import random
-import signal
 import sys
 import threading
-import traceback
-import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from interrupts import Struck, striking_alarm
+from forks import SECONDS, end_child, fork, read, status_of
 from smmap_typed import ReentrantCallError, SlidingWindowMapManager, _fork
 from smmap_typed._tables import Tables
 from smmap_typed.testing import check_invariants, in_threads
@@ -33,43 +28,11 @@ pytestmark = [
     pytest.mark.timeout(100, method="thread"),
 ]
 
-SECONDS: Final = 30
 WINDOWS: Final = 40
 HANDLES: Final = 24
 GHOSTS: Final = 8
 """Of four threads: a cursor and a move of each, at most."""
 CHILDREN: Final = 50
-FORKS_UNDER_FIRE: Final = 150
-
-
-def fork(act: Callable[[], object]) -> int:
-    """The number of a child that does ``act`` and ends, with status 0 if that was right; at the latest by an alarm."""
-    child = os.fork()
-    if child == 0:
-        end_child(act)
-    return child
-
-
-def end_child(act: Callable[[], object]) -> None:
-    """Do ``act`` and end this process."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(SECONDS)
-    try:
-        act()
-    except BaseException:  # noqa: BLE001 - there is nobody to raise it to
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-
-
-def status_of(child: int) -> int:
-    """How the child ended."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def read(manager: SlidingWindowMapManager, path: Path, offset: int = 0) -> None:
-    """Read a few bytes; they must be right."""
-    assert manager.make_cursor(path).read(offset + 3, 9) == path.read_bytes()[offset + 3 : offset + 12]
 
 
 def use(manager: SlidingWindowMapManager, path: Path, ghosts: int = 0) -> None:
@@ -308,37 +271,6 @@ def test_a_handler_in_the_child_is_refused_what_the_interrupted_call_holds(
     manager.close()
 
 
-def test_a_thread_whose_lock_was_not_waited_for_is_outlived(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A manager is made after the first hook, or an exception strikes in that; and another thread holds the lock."""
-    inside, go_on = threading.Event(), threading.Event()
-    real_take_off, real_living = Tables.take_off, _fork._living
-    blind = iter([True])
-
-    def take_off(tables: Tables, *arguments: object) -> object:
-        monkeypatch.setattr(Tables, "take_off", real_take_off)
-        inside.set()
-        assert go_on.wait(SECONDS)
-        return real_take_off(tables, *arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-
-    manager = SlidingWindowMapManager(GRANULE, max_open_handles=4)
-
-    def act(number: int) -> int:
-        if number == 0:
-            read(manager, path)
-            return 0
-        assert inside.wait(SECONDS)
-        monkeypatch.setattr(_fork, "_living", lambda: [] if next(blind, False) else real_living())
-        try:
-            return status_of(fork(lambda: use_beside_lost(manager, path)))
-        finally:
-            go_on.set()
-
-    monkeypatch.setattr(Tables, "take_off", take_off)
-    assert in_threads(2, act) == [0, 0]
-    check_invariants(manager)
-    manager.close()
-
-
 def test_threads_fork_at_once_and_children_fork_again(path: Path) -> None:
     """With several managers, all of which every one of them locks."""
     managers = [SlidingWindowMapManager(GRANULE, max_open_handles=HANDLES) for _ in range(4)]
@@ -358,58 +290,3 @@ def test_threads_fork_at_once_and_children_fork_again(path: Path) -> None:
     for manager in managers:
         check_invariants(manager)
         manager.close()
-
-
-def test_locks_are_taken_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the order of the set, which changes as it grows: or two threads that fork would wait for each other."""
-    managers = [SlidingWindowMapManager() for _ in range(3)]
-    references = [weakref.ref(manager._core) for manager in managers]
-    orders: list[list[int]] = []
-    for some in (references, references[::-1]):
-        monkeypatch.setattr(_fork, "_cores", some)
-        _fork._before()
-        orders.append([id(core) for core in _fork._forking.locked])
-        _fork._after()
-    assert orders[0] == orders[1]
-    assert len(orders[0]) == 3
-    assert not any(manager._core.evictor.lock.locked() for manager in managers)
-
-
-def test_an_exception_at_any_moment_of_a_fork_leaves_no_lock_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal that comes while the process forks strikes in the hooks, whose exceptions CPython reports and drops."""
-    reported: list[object] = []
-    monkeypatch.setattr(sys, "unraisablehook", reported.append)
-    managers = [SlidingWindowMapManager(GRANULE) for _ in range(4)]
-    chance = random.Random(0)
-    with striking_alarm():
-        for _ in range(FORKS_UNDER_FIRE):
-            try:
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, chance.uniform(20e-6, 1e-3))
-                    fork(lambda: None)
-                finally:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-            except Struck:
-                pass
-            assert not any(manager._core.evictor.lock.locked() for manager in managers)
-            with suppress(ChildProcessError):
-                # There is one, unless the exception struck before.
-                os.wait()
-    assert reported
-    for manager in managers:
-        read(manager, path)
-        check_invariants(manager)
-        manager.close()
-
-
-def test_the_hooks_keep_no_manager_alive() -> None:
-    """They know it by a weak reference, which goes with it."""
-    gc.collect()
-    before = len(_fork._cores)
-    managers = [SlidingWindowMapManager() for _ in range(100)]
-    references = [weakref.ref(manager._core) for manager in managers]
-    assert len(_fork._cores) == before + 100
-    status = status_of(fork(lambda: None))
-    managers.clear()
-    assert (status, len(_fork._cores)) == (0, before)
-    assert not any(reference() for reference in references)
