@@ -1,15 +1,18 @@
 """Runs: a program performed once, by threads that run freely or step by step, and judged.
 
-What is proved of each run: the calls on each file can be explained one by one; the invariants hold at the end, and,
-step by step, between any two turns, when no more maps are open than the books say; when all is given back, the books
-and the kernel show nothing. What is not: the schedules that were not drawn; what threads do inside one call of C, or
-inside one line where they are stepped; and, since they are stepped on one interpreter at a time, processors that
-reorder memory.
+What is shown of each run: the calls on each file can be explained one by one; the invariants hold at the end, and,
+step by step, between any two turns, when no more maps are open than the books say, and no system call is made under the
+manager's lock; when all is given back, the books and the kernel show nothing, and no two collects counted one region.
+
+What is not: schedules that were not drawn; for stepped threads, whatever interleaves inside one line or one call of C,
+and inside the sections under the lock; for free ones, whatever this interpreter, with its GIL or without, and this
+machine did not do just then.
 """
 
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from itertools import count
 
 from smmap_typed.testing import check_invariants, in_threads
 from stateful.threads.history import Call
@@ -18,7 +21,7 @@ from stateful.threads.operations import Operation, Program
 from stateful.threads.stage import Stage
 from stateful.threads.stepper import Turn, stepping
 
-__all__ = ["run_freely", "run_stepped"]
+__all__ = ["run_all_schedules", "run_freely", "run_stepped"]
 
 
 @contextmanager
@@ -53,19 +56,37 @@ def run_freely(program: Program) -> None:
         judge(program, stage.disk, calls)
 
 
-def run_stepped(program: Program, schedule: Sequence[Turn], *, every_line: bool) -> None:
-    """As ``schedule`` says, the same way each time."""
+def run_stepped(program: Program, schedule: Sequence[Turn], *, every_line: bool) -> int:
+    """As ``schedule`` says, the same way each time; how many of its turns ended in a preemption."""
     calls: list[list[Call[Operation]]] = [[] for _ in program.threads]
-    with stepping(schedule, every_line=every_line) as stepper, _staged(program) as stage:
+    try:
+        with stepping(schedule, every_line=every_line) as stepper, _staged(program) as stage:
 
-        def act(thread: int) -> None:
-            for operation in program.threads[thread]:
-                stepper.point()
-                calls[thread].append(stage.call(thread, operation))
+            def act(thread: int) -> None:
+                for operation in program.threads[thread]:
+                    stepper.point()
+                    calls[thread].append(stage.call(thread, operation))
 
-        def look() -> None:
-            check_invariants(stage.manager)
-            assert stepper.open_maps() <= stage.manager.num_file_handles()
+            def look() -> None:
+                check_invariants(stage.manager)
+                assert stepper.open_maps() <= stage.manager.num_file_handles()
 
-        stepper.run(stage.manager._core.evictor.lock, len(calls), act, look)
-        judge(program, stage.disk, calls)
+            stepper.run(stage.manager._core.evictor.lock, len(calls), act, look)
+            judge(program, stage.disk, calls)
+    except Exception as error:
+        error.add_note(f"{program}\n{schedule}, every_line={every_line}")
+        raise
+    return stepper.preemptions
+
+
+def run_all_schedules(program: Program, preemptions: int, *, every_line: bool, begun: tuple[Turn, ...] = ()) -> None:
+    """As every schedule says that goes on from ``begun`` with up to so many preemptions."""
+    threads = len(program.threads)
+    # The last one in the circle ran just now: to let it go on would be no preemption.
+    for choice in range(threads - bool(begun)):
+        for points in count(1):
+            schedule = (*begun, Turn(choice, points))
+            if run_stepped(program, schedule, every_line=every_line) < len(schedule):
+                break
+            if preemptions > 1:
+                run_all_schedules(program, preemptions - 1, every_line=every_line, begun=schedule)

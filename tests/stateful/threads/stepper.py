@@ -1,9 +1,9 @@
 """Stepping: real threads of which one runs at a time, and a schedule that says which and how far.
 
 A thread can be stopped at *points*: before each operation, before each system call that the library makes, and with
-``every_line`` at each line of the library at which the manager's lock is free. So a paused thread never holds it, and
-whoever runs next never waits for it. A thread that waits for another one's flight is not run before that is over; if
-all wait, that is a deadlock, and an error at once.
+``every_line`` at each line of the modules whose work is done without the manager's lock, as long as that is free. So a
+paused thread never holds it, and whoever runs next never waits for it. A thread that waits for another one's flight is
+not run before that is over; if all wait, that is a deadlock, and an error at once.
 
 A schedule is a list of turns: which thread goes next, and how many points far. When it is used up, each thread in turn
 runs until it ends or must wait. So the empty schedule is one thread after the other, and each turn ends with a
@@ -45,7 +45,12 @@ T = TypeVar("T")
 SECONDS: Final = 30.0
 
 # Where points are: in the library, and in what tests put in its place.
-POINTED: Final = (str(Path(smmap_typed.__file__).parent), str(Path(__file__).with_name("defects.py")))
+LIBRARY: Final = Path(smmap_typed.__file__).parent
+DEFECTS: Final = str(Path(__file__).with_name("defects.py"))
+POINTED: Final = (str(LIBRARY), DEFECTS)
+# What threads share there is changed in single steps instead of under the lock.
+LOCK_FREE: Final = ("_cursor", "_buffer", "_span", "_position", "_region")
+POINTED_LINES: Final = (*(str(LIBRARY / f"{name}.py") for name in LOCK_FREE), DEFECTS)
 
 SYSTEM_CALLS: Final = ("open", "stat", "fstat", "dup", "pread", "close")
 
@@ -105,6 +110,8 @@ class Stepper:
         self._maps: Final[list[weakref.ref[_Map]]] = []
         self._points_left = 0
         self._failed = False
+        self.preemptions = 0
+        """How many turns ended at a point, rather than because a thread had ended or had to wait."""
 
     def run(self, lock: threading.Lock, count: int, act: Callable[[int], None], look: Callable[[], None]) -> None:
         """Do ``act(0)`` to ``act(count - 1)``, each in a thread, and ``look`` whenever all pause.
@@ -139,6 +146,7 @@ class Stepper:
             return
         self._points_left -= 1
         if self._points_left <= 0:
+            self.preemptions += 1
             self._pause(worker)
 
     def before_call(self, real: Callable[P, T]) -> Callable[P, T]:
@@ -213,7 +221,7 @@ class Stepper:
             worker.go.get(timeout=SECONDS)
 
     def _trace(self, frame: FrameType, event: str, _: object) -> "TraceFunction | None":
-        if not frame.f_code.co_filename.startswith(POINTED):
+        if frame.f_code.co_filename not in POINTED_LINES:
             return None
         if event == "line" and self._lock is not None and not self._lock.locked():
             self.point()

@@ -5,15 +5,13 @@ specification, or a call to the programs, adds a defect that breaks it.
 """
 
 from collections.abc import Callable
-from itertools import product
 from typing import Final, TypeAlias
 
 import pytest
 
 from stateful.threads import defects
 from stateful.threads.operations import Operation, Program, Setting
-from stateful.threads.runs import run_stepped
-from stateful.threads.stepper import Turn
+from stateful.threads.runs import run_all_schedules
 from support import GRANULE
 
 Defect: TypeAlias = Callable[[pytest.MonkeyPatch], None]
@@ -54,36 +52,24 @@ AT_SYSTEM_CALLS: Final[list[tuple[Defect, Thread, Thread]]] = [
 
 
 @pytest.mark.parametrize(("defect", "first", "second"), AT_LINES)
-def test_one_preemption_at_some_line_shows_this_defect(
-    defect: Defect, first: Thread, second: Thread, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    defect(monkeypatch)
-    schedules = [[Turn(begins, points)] for begins in (0, 1) for points in range(1, 250)]
-    find(monkeypatch, (first, second), schedules, every_line=True)
+def test_one_preemption_at_some_line_shows_this_defect(defect: Defect, first: Thread, second: Thread) -> None:
+    assert_shown(defect, lambda: run_all_schedules(program_of(first, second), 1, every_line=True))
 
 
 @pytest.mark.parametrize(("defect", "first", "second"), AT_SYSTEM_CALLS)
-def test_two_preemptions_at_system_calls_show_this_defect(
-    defect: Defect, first: Thread, second: Thread, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    defect(monkeypatch)
-    schedules = [
-        [Turn(begins, some), Turn(0, more)] for begins, some, more in product((0, 1), range(1, 13), range(1, 13))
-    ]
-    find(monkeypatch, (first, second), schedules, every_line=False)
+def test_two_preemptions_at_system_calls_show_this_defect(defect: Defect, first: Thread, second: Thread) -> None:
+    assert_shown(defect, lambda: run_all_schedules(program_of(first, second), 2, every_line=False))
 
 
-def find(
-    patch: pytest.MonkeyPatch, threads: tuple[Thread, Thread], schedules: list[list[Turn]], *, every_line: bool
-) -> None:
-    """Try the schedules until one fails; without the defect that one does not."""
+def program_of(*threads: Thread) -> Program:
     sizes = (3 * GRANULE, 3 * GRANULE)
-    program = Program(Setting("mmap", window=GRANULE, memory=GRANULE, scarce="", sizes=sizes), 1, threads)
-    for schedule in schedules:
-        try:
-            run_stepped(program, schedule, every_line=every_line)
-        except (AssertionError, ExceptionGroup):
-            patch.undo()
-            run_stepped(program, schedule, every_line=every_line)
-            return
-    pytest.fail("no schedule shows it")
+    return Program(Setting("mmap", window=GRANULE, memory=GRANULE, scarce="", sizes=sizes), 1, threads)
+
+
+def assert_shown(defect: Defect, run: Callable[[], None]) -> None:
+    """The runs fail with the defect, and without it they do not."""
+    with pytest.MonkeyPatch.context() as patch:
+        defect(patch)
+        with pytest.raises((AssertionError, ExceptionGroup)):
+            run()
+    run()

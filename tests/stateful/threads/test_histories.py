@@ -10,7 +10,7 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from stateful.threads.operations import Program, ReaderName
-from stateful.threads.programs import Scarce, Subject, programs
+from stateful.threads.programs import WIDE, Scarce, Subject, programs_by_seed
 from stateful.threads.runs import run_freely
 
 # Hypothesis declares what its decorators return with an Any.
@@ -29,7 +29,7 @@ def test_free_threads_are_linearizable(reader: ReaderName, scarce: Scarce, subje
     failures: list[Exception] = []
 
     @settings(phases=[Phase.generate])
-    @given(programs(reader, scarce, subject, 6))
+    @given(programs_by_seed(WIDE, reader, scarce, subject))
     def run(program: Program) -> None:
         for _ in range(ROUNDS):
             if not failures:

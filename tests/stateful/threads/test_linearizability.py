@@ -157,11 +157,11 @@ def test_what_shrinking_leaves_is_evidence(threads: list[list[Access]]) -> None:
 
 
 def test_a_failure_is_shown_as_a_table_of_what_matters() -> None:
-    """A stale read: the write and its first reader prove it; the other register and the early read do not matter."""
+    """A stale read beside the write that an earlier read has seen; the other register and thread do not matter."""
     history = history_of(
         [
             [write(1, 0, 10), read(1, 11, 12)],
-            [read(0, 1, 2), read(1, 3, 4), write(2, 5, 6, 1), read(0, 13, 14)],
+            [read(0, 1, 2), read(1, 3, 4), write(2, 5, 6, 1), read(0, 7, 8)],
             [read(2, 7, 8, 1)],
         ]
     )
@@ -169,7 +169,9 @@ def test_a_failure_is_shown_as_a_table_of_what_matters() -> None:
     assert timeline(step.call for steps in shrunk for step in steps).splitlines() == [
         "thread 0   thread 1",
         "write 0",
+        "|          read 0",
+        "|          `-> 1",
+        "|          read 0",
+        "|          `-> 0",
         "`-> None",
-        "           read 0",
-        "           `-> 0",
     ]
