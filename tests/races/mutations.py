@@ -18,6 +18,7 @@ from races import scenarios
 from races.scene import Scene
 from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager, _fork
 from smmap_typed._core import Core
+from smmap_typed._evictor import Evictor
 from smmap_typed._gate import Call
 from smmap_typed._position import Position
 from smmap_typed._region import Hold
@@ -111,8 +112,14 @@ MUTATIONS: Final = (
     _mutation(
         "gives up after one victim that was pinned at the last moment",
         Tables.bury_oldest,
-        ("tried = hold.serial", "return False"),
+        ("passed.add(hold.serial)", "return False"),
         found_by=scenarios.MoveAgainstEviction,
+    ),
+    _mutation(
+        "takes one look after the other for a snapshot",
+        Evictor._attempt,
+        ("if not self.tables.released:", "if True:"),
+        found_by=scenarios.OneIsAlwaysFree,
     ),
     _mutation(
         "maps though another thread is just mapping that window",
@@ -176,9 +183,9 @@ MUTATIONS: Final = (
     _mutation(
         "forgets what is released while it drains",
         Tables._drain_releases,
-        ("for _ in range(count):", "for pin in list(released):"),
+        ("for _ in range(len(released)):", "for pin in list(released):"),
         ("pin = released.popleft()", "pass"),
-        ("self.ledger.pins_ended += count", "released.clear(); self.ledger.pins_ended += count"),
+        ("self.torn = False", "released.clear(); self.torn = False"),
         found_by=scenarios.DropAgainstCollect,
     ),
     _mutation(

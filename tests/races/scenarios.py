@@ -22,13 +22,17 @@ from support import GRANULE, pattern
 __all__ = ["SCENARIOS"]
 
 
-class OneNewWindow(Scene):
-    """Two threads miss on one window: one of them maps it, and both get it."""
+class TwoCursors(Scene):
+    """Two cursors that stand nowhere yet."""
 
     @override
     def begin(self) -> None:
         self.cursor()
         self.cursor()
+
+
+class OneNewWindow(TwoCursors):
+    """Two threads miss on one window: one of them maps it, and both get it."""
 
     def first(self) -> None:
         self.move(self.cursors[0], 1)
@@ -59,13 +63,8 @@ class OneNewWindowForThree(OneNewWindow):
         assert (statistics.maps, statistics.acquisitions) == (1, 3), statistics
 
 
-class TwoNewWindows(Scene):
+class TwoNewWindows(TwoCursors):
     """Two threads map two windows, and nothing stands in their way: both are counted."""
-
-    @override
-    def begin(self) -> None:
-        self.cursor()
-        self.cursor()
 
     def first(self) -> None:
         self.move(self.cursors[0], 1)
@@ -79,15 +78,14 @@ class TwoNewWindows(Scene):
         assert (statistics.maps, statistics.misses, statistics.acquisitions) == (2, 2, 2), statistics
 
 
-class LastHandle(Scene):
+class LastHandle(TwoCursors):
     """Two threads read two windows under one handle: each gets its bytes, or hears that the other has the handle."""
 
     handles = 1
 
     @override
     def begin(self) -> None:
-        self.cursor()
-        self.cursor()
+        super().begin()
         self.refused: list[int] = []
 
     def first(self) -> None:
@@ -107,15 +105,14 @@ class LastHandle(Scene):
         assert len(self.refused) < 2, "both were refused, so nobody had the handle"
 
 
-class LastHandleIsIdle(Scene):
+class LastHandleIsIdle(TwoCursors):
     """Two threads need the handle of an idle window, one for a while and one for good: neither fails falsely."""
 
     handles = 2
 
     @override
     def begin(self) -> None:
-        self.cursor()
-        self.cursor()
+        super().begin()
         self.idle(5, 6)
 
     def first(self) -> None:
@@ -123,6 +120,31 @@ class LastHandleIsIdle(Scene):
 
     def second(self) -> None:
         self.move(self.cursors[1], 1)
+
+
+class OneIsAlwaysFree(Scene):
+    """A cursor leaves one of two windows before another takes the other: at every instant there is one to evict."""
+
+    handles = 2
+
+    @override
+    def begin(self) -> None:
+        leaving = self.cursor(0)
+        leaving.unuse_region()
+        self.idle(1)
+        self.manager.stats()
+        # Pinned again, and still the first in the queue.
+        leaving.use_region(0, SIZE)
+        self.cursor()
+        self.cursor()
+
+    def first(self) -> None:
+        self.move(self.cursors[1], 2)
+
+    def second(self) -> None:
+        self.cursors[0].unuse_region()
+        with suppress(HandleLimitError):
+            self.cursors[2].use_region(GRANULE, SIZE)
 
 
 class PinAgainstBury(Scene):
@@ -162,15 +184,14 @@ class TwoPinsAgainstBury(PinAgainstBury):
         self.first()
 
 
-class MoveAgainstEviction(Scene):
+class MoveAgainstEviction(TwoCursors):
     """A cursor moves to the very window that another thread evicts to map its own."""
 
     handles = 2
 
     @override
     def begin(self) -> None:
-        self.cursor()
-        self.cursor()
+        super().begin()
         self.idle(1, 2)
 
     def first(self) -> None:
@@ -236,15 +257,14 @@ class TwoCollections(Scene):
         assert sum(self.collected) == self.manager.stats().unmaps == 2
 
 
-class ViewAgainstEviction(Scene):
+class ViewAgainstEviction(TwoCursors):
     """A view is taken of the window that another thread evicts: its bytes never change hands."""
 
     handles = 2
 
     @override
     def begin(self) -> None:
-        self.cursor()
-        self.cursor()
+        super().begin()
         self.idle(1, 2)
         self.views: list[memoryview] = []
 
@@ -495,15 +515,10 @@ class FailingMapWithWaiter(Scene):
         assert self.manager.stats().map_failures == 1
 
 
-class FailingMapAtTheLimit(Scene):
+class FailingMapAtTheLimit(TwoCursors):
     """Two threads need the last handle and the mapping of one fails: the other gets it, without a false error."""
 
     handles = 1
-
-    @override
-    def begin(self) -> None:
-        self.cursor()
-        self.cursor()
 
     @override
     def note_map(self, mapping: WatchedMap, offset: int) -> None:
@@ -623,6 +638,7 @@ SCENARIOS: Final = (
     TwoNewWindows,
     LastHandle,
     LastHandleIsIdle,
+    OneIsAlwaysFree,
     PinAgainstBury,
     TwoPinsAgainstBury,
     MoveAgainstEviction,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typing_extensions import override
 
+from interrupts import Struck
 from smmap_typed import ManagerClosedError, ReentrantCallError, SlidingWindowMapManager, WindowCursor
 from smmap_typed._core import Core
 from smmap_typed._evictor import Evictor
@@ -27,10 +28,6 @@ from support import GRANULE, assert_books_match_kernel
 
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
-
-
-class Struck(BaseException):
-    """What a handler raises."""
 
 
 @pytest.fixture
