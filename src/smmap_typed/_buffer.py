@@ -98,7 +98,12 @@ class SlidingWindowMapBuffer(Sequence[int]):
         """Release the window; the buffer is empty until ``begin_access``. Any number of times; takes no lock."""
         span = self._span
         if span is not UNBOUND:
-            self._span = span._replace(length=0)
+            # Who reads at this moment finishes on the old position, which nobody sees any more: no pin stays behind.
+            self._span = Span(span.position.fresh(), span.begin, 0, span.flags)
+            # Only now, since who binds the buffer sets the cursor first: so the one that comes last decides on both.
+            own = self._cursor
+            if own is not None:
+                own._position = own._position.fresh()
             span.position.place = NOWHERE
 
     def cursor(self) -> WindowCursor | None:

@@ -194,11 +194,15 @@ class Position:
                 # As it is, and never retried: see Core._map.
                 os.close(descriptor)
 
+    def fresh(self) -> "Position":
+        """The same file, nowhere."""
+        return Position(self.core, self.source, self._seen[0] if self._seen else None)
+
     def copy(self) -> "Position":
         """The same file and place, with a pin of its own."""
         _, hold, start, stop = self.place
         # After the place: whoever stands somewhere has seen the file before.
-        twin = Position(self.core, self.source, self._seen[0] if self._seen else None)
+        twin = self.fresh()
         if hold.limit >= 0 and not twin.stand(hold, start, stop):
             # This cursor has left, and the region is being unmapped.
             twin.move(hold.begin + start, stop - start, 0)

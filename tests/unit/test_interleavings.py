@@ -16,11 +16,18 @@ import pytest
 from typing_extensions import override
 
 from interrupts import Struck
-from smmap_typed import ManagerClosedError, ReentrantCallError, SlidingWindowMapManager, WindowCursor
+from smmap_typed import (
+    ManagerClosedError,
+    ReentrantCallError,
+    SlidingWindowMapBuffer,
+    SlidingWindowMapManager,
+    WindowCursor,
+)
 from smmap_typed._core import Core
 from smmap_typed._evictor import Evictor
 from smmap_typed._gate import Flight
 from smmap_typed._lru import IdleQueue
+from smmap_typed._position import Position
 from smmap_typed._region import Hold
 from smmap_typed._tables import Tables
 from smmap_typed.testing import check_invariants
@@ -293,3 +300,40 @@ def test_a_handler_in_a_waiter_does_not_wait_for_itself(path: Path, manager: Sli
     assert waiter.acquire(timeout=0)
     assert flight.join().acquire(timeout=0), "who comes when it is over does not wait"
     use(manager, path, 0)
+
+
+def test_a_reader_that_is_overtaken_by_the_end_of_the_access_leaves_no_pin(
+    path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is about to move the buffer to another window."""
+    content = path.read_bytes()
+    buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+    move = Position.move
+
+    def move_after_the_end(self: Position, offset: int, size: int, flags: int) -> None:
+        monkeypatch.setattr(Position, "move", move)
+        in_another_thread(buffer.end_access)
+        move(self, offset, size, flags)
+
+    monkeypatch.setattr(Position, "move", move_after_the_end)
+    assert buffer[3 * GRANULE] == content[3 * GRANULE]
+    assert (len(buffer), manager.stats().pinned_regions) == (0, 0)
+    assert buffer.begin_access()
+    assert bytes(buffer) == content
+
+
+def test_an_end_of_the_access_that_comes_last_ends_what_another_thread_has_bound(
+    path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other thread binds the buffer to a new cursor in the middle of it."""
+    buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+    fresh = Position.fresh
+
+    def fresh_after_another_binds(self: Position) -> Position:
+        monkeypatch.setattr(Position, "fresh", fresh)
+        in_another_thread(lambda: buffer.begin_access(use(manager, path, 2), 2 * GRANULE, 9))
+        return fresh(self)
+
+    monkeypatch.setattr(Position, "fresh", fresh_after_another_binds)
+    buffer.end_access()
+    assert (len(buffer), manager.stats().pinned_regions) == (0, 0)
