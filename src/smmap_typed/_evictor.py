@@ -236,7 +236,7 @@ class Evictor:
         me = get_ident()
         for flight in [flight for flight in self.tables.flights.values() if flight.owner != me]:
             # They did not come along either.
-            flight.waiters.clear()
+            flight.waiters = ()
             if flight.victim is None and flight.mapping is not None:
                 close_unless_viewed(flight.mapping)
             self.tables.finished.append(flight)

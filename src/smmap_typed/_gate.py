@@ -93,8 +93,8 @@ class Flight:
     def __init__(self) -> None:
         self.owner: Final = threading.get_ident()
         """Whose flight it is, for the child of a fork."""
-        self.waiters: Final[list[threading.Lock]] = []
-        """A lock for each thread that waits, taken. Written under the manager's lock.
+        self.waiters: tuple[threading.Lock, ...] = ()
+        """A lock for each thread that waits, taken. Written under the manager's lock; most flights never have one.
 
         Not an Event: that is Python around a lock, and a handler can strike in it. ``finish`` would then wait for its
         own thread, under the manager's lock."""
@@ -104,14 +104,15 @@ class Flight:
         waiter = threading.Lock()
         if not self.done:
             waiter.acquire()
-            self.waiters.append(waiter)
+            self.waiters = (*self.waiters, waiter)
         return waiter
 
     def finish(self) -> None:
         """Let the waiters go. Under the lock; any number of times; waits for nobody."""
         self.done = True
-        while self.waiters:
-            self.waiters.pop().release()
+        waiters, self.waiters = self.waiters, ()
+        for waiter in waiters:
+            waiter.release()
 
 
 class Guarded(Protocol):

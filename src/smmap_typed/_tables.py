@@ -155,12 +155,12 @@ class Tables:
     def bury_oldest(self, flight: Flight, refused: Collection[int]) -> bool:
         """The same for the idle region released longest ago, passing over the serials in ``refused``."""
         flight.evicted = True
-        passed = {*refused}
+        passed = refused
         while (hold := self.idle.oldest(passed)) is not None:
             if self.bury(flight, hold):
                 return True
             # It was pinned between the two looks, so the next one is to go.
-            passed.add(hold.serial)
+            passed = {*passed, hold.serial}
         return False
 
     def someone_unmapping(self) -> Flight | None:

@@ -112,7 +112,7 @@ MUTATIONS: Final = (
     _mutation(
         "gives up after one victim that was pinned at the last moment",
         Tables.bury_oldest,
-        ("passed.add(hold.serial)", "return False"),
+        ("passed = {*passed, hold.serial}", "return False"),
         found_by=scenarios.MoveAgainstEviction,
     ),
     _mutation(
