@@ -358,7 +358,7 @@ def test_a_file_that_shrank_is_an_error_where_a_new_window_is_needed(path: Path)
 def test_many_threads_read_one_buffer(path: Path) -> None:
     """Each gets its own bytes, whatever the others read."""
     content = path.read_bytes()
-    with SlidingWindowMapManager(GRANULE, max_open_handles=16) as manager:
+    with SlidingWindowMapManager(GRANULE, max_open_handles=24) as manager:
         buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
 
         def read(number: int) -> None:
@@ -369,7 +369,7 @@ def test_many_threads_read_one_buffer(path: Path) -> None:
                 assert buffer[start:stop] == content[start:stop]
                 assert buffer[start] == content[start]
 
-        in_threads(6, read)
+        in_threads(8, read)
         buffer.end_access()
         manager.collect()
         assert (manager.num_file_handles(), mapped_bytes_of(path), descriptors_of(path)) == (0, 0, 0)
