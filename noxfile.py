@@ -75,7 +75,7 @@ def stateful(session: nox.Session) -> None:
 
 @nox.session
 def races(session: nox.Session) -> None:
-    """Explore the interleavings of threads, and find every mutation; `--deep` goes on to the last interleaving."""
+    """Explore the interleavings of threads, and find every mutation; `--deep` tries many more."""
     install(session, "races")
     search(session, "frontrun", "pytest", "tests/races")
 

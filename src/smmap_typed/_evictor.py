@@ -44,17 +44,17 @@ class Evictor:
         while True:
             flight = Flight()
             try:
-                missing = call.locked(self._attempt, attempt, flight, refused)
-                if missing is None:
+                awaited = call.locked(self._attempt, attempt, flight, refused)
+                if awaited is None:
                     return
-                if missing is flight and not self._unmap(flight):
+                if awaited is flight and not self._unmap(flight):
                     refused.add(flight.serial)
             finally:
                 # Here and not in a method: an exception could strike at its entry.
                 if flight.victim is not None:
                     self.tables.finished.append(flight)
-            if missing is not flight:
-                call.wait(missing)
+            if awaited is not flight:
+                call.wait(awaited)
 
     def _attempt(self, attempt: Callable[[bool], bool], flight: Flight, refused: Collection[int]) -> Flight | None:
         """None if the attempt was successful, else whose end makes room: ``flight``, or another's. Under the lock."""

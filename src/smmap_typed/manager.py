@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from types import EllipsisType, TracebackType
 from typing import NamedTuple, Self, final
 
@@ -263,15 +262,14 @@ class _Limits(NamedTuple):
 
 def _check_pinned(core: Core, wanted: _Limits) -> None:
     """Raise a limit error if the new limits cannot be kept, before anything is evicted. Under the lock."""
-    try:
-        _check_pinned_once(core, *wanted.resolve(core.ledger))
-    except (HandleLimitError, MemoryLimitError):
-        # One look after the other is no snapshot: a cursor that moves meanwhile is seen in several places.
-        while core.tables.released:
-            core.tables.drain()
-            with suppress(HandleLimitError, MemoryLimitError):
-                return _check_pinned_once(core, *wanted.resolve(core.ledger))
-        raise
+    while True:
+        try:
+            return _check_pinned_once(core, *wanted.resolve(core.ledger))
+        except (HandleLimitError, MemoryLimitError):
+            # One look after the other is no snapshot: a cursor that moves meanwhile is seen in several places.
+            if not core.tables.released:
+                raise
+        core.tables.drain()
 
 
 def _check_pinned_once(core: Core, memory: int, handles: int) -> None:

@@ -23,7 +23,7 @@ from races.scene import Scene, WatchedMap
 from races.visible import VisibleDeque
 from smmap_typed import _tables
 
-__all__ = ["PREEMPTIONS", "Outcome", "explore_at_random", "explore_systematically"]
+__all__ = ["Outcome", "explore_at_random", "explore_systematically"]
 
 PREEMPTIONS: Final = 2
 """How often a thread may be interrupted in one interleaving. Two show most races (Musuvathi and Qadeer, "Iterative
@@ -50,9 +50,8 @@ class Outcome(Protocol):
         ...
 
 
-def explore_systematically(kind: type[Scene], folder: Path, most: int | None = None) -> Outcome:
+def explore_systematically(kind: type[Scene], folder: Path, most: int) -> Outcome:
     """Play all interleavings that differ in what is seen of them, or ``most`` of them, spread over the whole."""
-    search = None if most is None else "bit-reversal"
     with _watched_maps(), _everything_visible():
         outcome: Outcome = frontrun.explore(
             setup=lambda: kind(folder),
@@ -61,7 +60,7 @@ def explore_systematically(kind: type[Scene], folder: Path, most: int | None = N
             strategy="dpor",
             preemption_bound=PREEMPTIONS,
             max_executions=most,
-            search=search,
+            search="bit-reversal",
             detect_io=False,
             clock="virtual",
             reproduce_on_failure=0,
