@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Final
 
 import smmap_typed
+from smmap_typed._inside import is_inside
 
 __all__ = ["LIBRARY", "Struck", "alarms", "is_inside_library", "striking_alarm"]
 
@@ -17,7 +18,9 @@ LIBRARY: Final = str(Path(smmap_typed.__file__).parent)
 
 
 def is_inside_library(frame: FrameType | None) -> bool:
-    """Whether the library is on the stack that ends in ``frame``."""
+    """Whether the library is on the stack that ends in ``frame``; compiled it has no frames, and must tell itself."""
+    if smmap_typed.COMPILED:
+        return is_inside()
     while frame is not None and not frame.f_code.co_filename.startswith(LIBRARY):
         frame = frame.f_back
     return frame is not None

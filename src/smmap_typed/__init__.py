@@ -4,17 +4,24 @@ The layers, each of which uses only those below it::
 
     compat                      in smmap's place
     manager                     the two public managers
-    _buffer, _cursor            what users hold
+    _buffer, _indexing          a file as bytes; one byte or slice of it
+    _cursor                     a movable handle on a file
     _search, _span, _position   searching; a range of a file; where a cursor stands
-    _survey, _fork              statistics; children of a fork
-    _core, _evictor             pins and maps; evicts and closes: the system calls between the lock's sections
+    _survey                     statistics
+    _core                       pins and maps: the system calls between the lock's sections
+    _fork, _evictor             children of a fork; evicts and closes
     _tables, _gate              what the lock guards, and who may wait for it
-    _ledger, _lru, _region      limits and figures; who goes next; what is mapped and who pins it
-    _reader, _file, _window     system calls; which file; which window
-    _stats, _types, _platform, exceptions
+    _ledger, _lru, _region      limits and figures; who goes next; regions as users see them
+    _hold, _pin                 what is known of each region; what keeps it mapped
+    _reader, _file, _grid       system calls; which file; which window
+    _window, _stats             values that users get
+    _inside, _types, _platform, exceptions
 """
 
+from types import FunctionType as _FunctionType
+
 from smmap_typed._buffer import SlidingWindowMapBuffer as SlidingWindowMapBuffer
+from smmap_typed._core import Core as _Core
 from smmap_typed._cursor import WindowCursor as WindowCursor
 from smmap_typed._platform import ALLOCATIONGRANULARITY as ALLOCATIONGRANULARITY
 from smmap_typed._platform import align_to_mmap as align_to_mmap
@@ -39,3 +46,6 @@ from smmap_typed.manager import StaticWindowMapManager as StaticWindowMapManager
 __version__ = "0.1.0"
 version_info: tuple[int, int, int] = (0, 1, 0)
 """The version in numbers, a name that smmap has."""
+
+COMPILED: bool = not isinstance(_Core.pin, _FunctionType)
+"""Whether the hot modules are machine code, made by mypyc, or Python. Both do the same."""

@@ -1,28 +1,29 @@
-"""The buffer: a file, or a part of it, as a sequence of bytes over windows that slide by themselves."""
+"""The buffer: a file, or a part of it, as a sequence of bytes over windows that slide by themselves.
+
+Its hot path is in _indexing.
+"""
 
 import copy
-import operator
 import sys
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Self, SupportsIndex, TypeAlias, final, overload
+from typing import Self, SupportsIndex, TypeAlias, final
 
 from typing_extensions import Buffer, override
 
 from smmap_typed._cursor import WindowCursor
-from smmap_typed._platform import FREE_THREADED, unshared
+from smmap_typed._indexing import Indexed
 from smmap_typed._position import NOWHERE, natural
 from smmap_typed._search import Needle, bounds, content, count, last_match, matches, needle_of
 from smmap_typed._span import UNBOUND, Span
 
 __all__ = ["SlidingWindowMapBuffer"]
 
-Slice: TypeAlias = "slice[SupportsIndex | None, SupportsIndex | None, SupportsIndex | None]"
 Index: TypeAlias = SupportsIndex | None
 
 
 @final
-class SlidingWindowMapBuffer(Sequence[int]):
+class SlidingWindowMapBuffer(Indexed, Sequence[int]):
     """``size`` bytes of a file from ``offset`` as a ``Sequence[int]``; index 0 is the byte at ``offset``.
 
     Indexing, slicing (with steps), iteration, ``in``, ``index``, ``count``, ``find`` and ``bytes(buffer)`` do what
@@ -40,14 +41,13 @@ class SlidingWindowMapBuffer(Sequence[int]):
     must allow as many. An iteration goes on over the bytes that the buffer was bound to when it began.
     """
 
-    __slots__ = ("__weakref__", "_cursor", "_span")
+    __slots__ = ("__weakref__", "_cursor")
 
     def __init__(
         self, cursor: WindowCursor | None = None, offset: int = 0, size: int = sys.maxsize, flags: int = 0
     ) -> None:
+        super().__init__()
         self._cursor: WindowCursor | None = None
-        # What the buffer is bound to, replaced whole. Read it once in each method.
-        self._span: Span = UNBOUND
         if cursor is not None:
             refusal = self._bind(cursor, offset, size, flags)
             if refusal:
@@ -90,63 +90,32 @@ class SlidingWindowMapBuffer(Sequence[int]):
         if length < 0 or offset == own.file_size():
             return f"offset {offset} is not inside the file of {own.file_size()} bytes"
         own.use_region(offset, length, flags)
-        self._cursor = own
-        self._span = Span(own._position, offset, length, flags)
+        self._replace(own, Span(own._position, offset, length, flags))
         return ""
+
+    def _replace(self, cursor: WindowCursor, span: Span) -> tuple[WindowCursor | None, Span]:
+        """Be bound to that span of that cursor; what it was, for the caller to drop. Why so: see ``Position.swap``."""
+        before = self._cursor, self._span
+        self._cursor = cursor
+        self._span = span
+        return before
 
     def end_access(self) -> None:
         """Release the window; the buffer is empty until ``begin_access``. Any number of times; takes no lock."""
         span = self._span
         if span is not UNBOUND:
             # Who reads at this moment finishes on the old position, which nobody sees any more: no pin stays behind.
+            # The old one is kept until then by the last line: see Position.swap.
             self._span = Span(span.position.fresh(), span.begin, 0, span.flags)
             # Only now, since who binds the buffer sets the cursor first: so the one that comes last decides on both.
             own = self._cursor
             if own is not None:
-                own._position = own._position.fresh()
-            span.position.place = NOWHERE
+                own._replace(own._position.fresh())
+            span.position.swap(NOWHERE)
 
     def cursor(self) -> WindowCursor | None:
         """The buffer's own cursor, None before it was given one."""
         return self._cursor
-
-    @override
-    def __len__(self) -> int:
-        return self._span.length
-
-    @overload
-    def __getitem__(self, index: SupportsIndex) -> int: ...
-
-    @overload
-    def __getitem__(self, index: Slice) -> bytes: ...
-
-    @override
-    def __getitem__(self, index: "SupportsIndex | Slice") -> int | bytes:
-        position, begin, length, _ = span = self._span
-        if isinstance(index, slice):
-            low, high, step = index.indices(length)
-            if step != 1:
-                return span.picked(range(low, high, step))
-            view, hold, _, _ = position.place
-            shift = begin - hold.begin
-            # One window holds it: the whole of a hit.
-            if low + shift >= 0 and low < high <= hold.limit - begin:
-                if FREE_THREADED:
-                    view = unshared(view)
-                return view[low + shift : high + shift].tobytes()
-            # Not to keep its window pinned meanwhile.
-            del view
-            return span.read(low, high)
-        number = operator.index(index)
-        if number < 0:
-            number += length
-        if not 0 <= number < length:
-            raise IndexError(f"index {index} is out of range for {length} bytes")
-        view, hold, _, _ = position.place
-        if hold.begin <= number + begin < hold.limit:
-            return view[number + begin - hold.begin]
-        del view
-        return span.read(number, number + 1)[0]
 
     @override
     def __iter__(self) -> Iterator[int]:

@@ -19,12 +19,13 @@ from typing import Final, final
 
 from smmap_typed._evictor import Evictor, close_unless_viewed
 from smmap_typed._file import Identity, Source
+from smmap_typed._fork import survive
 from smmap_typed._gate import Call, Flight
+from smmap_typed._grid import Grid
+from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
 from smmap_typed._reader import Reader
-from smmap_typed._region import Hold
 from smmap_typed._tables import Tables
-from smmap_typed._window import Grid
 from smmap_typed.exceptions import ManagerClosedError, SmmapError
 
 __all__ = ["Core"]
@@ -37,7 +38,7 @@ _SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 class Core:
     """What one manager's cursors share. Every method is safe in any thread, and nested."""
 
-    __slots__ = ("__weakref__", "evictor", "grid", "ledger", "note_release", "reader", "tables")
+    __slots__ = ("_survivor", "evictor", "grid", "ledger", "note_release", "reader", "tables")
 
     def __init__(self, reader: Reader, grid: Grid, ledger: Ledger) -> None:
         self.reader: Final = reader
@@ -45,6 +46,7 @@ class Core:
         self.ledger: Final = ledger
         self.tables: Final = Tables(ledger)
         self.evictor: Final = Evictor(self.tables)
+        self._survivor: Final = survive(self.evictor)
         self.note_release: Final = self.tables.released.append
 
     # Pinning: no lock.

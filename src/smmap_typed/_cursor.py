@@ -30,7 +30,7 @@ class WindowCursor:
     ``WindowCursor(manager)`` makes a cursor without a file, to be given one by ``assign``.
     """
 
-    __slots__ = ("__weakref__", "_position")
+    __slots__ = ("_position",)
 
     def __init__(self, manager: ManagerLike | None = None) -> None:
         # The manager comes with the file that is assigned; the argument is smmap's.
@@ -95,6 +95,7 @@ class WindowCursor:
         # The whole of a hit: no call, no lock. limit is -1 once the manager has given the region up. A float passes
         # here, and is refused by buffer(): looking at the types would cost a hit a tenth of its time.
         if begin <= offset < stop <= hold.limit:
+            # Not by swap: nothing runs since the place was read, so the pin is the same, and nothing is dropped.
             position.place = (view, hold, offset - begin, stop - begin)
         elif position is UNASSOCIATED:
             raise no_file()
@@ -106,7 +107,7 @@ class WindowCursor:
 
     def unuse_region(self) -> None:
         """Release the region; the cursor is invalid until ``use_region``. Any number of times; takes no lock."""
-        self._position.place = NOWHERE
+        self._position.swap(NOWHERE)
 
     def close(self) -> None:
         """The same, as files have it. The cursor keeps its file, so ``use_region`` works again afterwards."""
@@ -238,7 +239,13 @@ class WindowCursor:
         """Become a copy of ``rhs``: its manager, file and region, with a pin of its own."""
         if not isinstance(rhs, WindowCursor):
             raise TypeError(f"a cursor can be assigned a WindowCursor, not {type(rhs).__name__}")
-        self._position = rhs.__copy__()._position
+        self._replace(rhs.__copy__()._position)
+
+    def _replace(self, position: Position) -> Position:
+        """Look from that position; the old one, for the caller to drop. Why so: see ``Position.swap``."""
+        before = self._position
+        self._position = position
+        return before
 
     def _associated(self) -> Position:
         position = self._position

@@ -12,7 +12,7 @@ from threading import Lock, get_ident
 from typing import Final, final
 
 from smmap_typed._gate import Call, Flight
-from smmap_typed._region import Hold
+from smmap_typed._hold import Hold
 from smmap_typed._tables import Tables
 from smmap_typed.exceptions import HandleLimitError, MemoryLimitError, ReentrantCallError
 
@@ -158,7 +158,7 @@ class Evictor:
         self.collect_wanted = False
         # What was released before the request that this takes back.
         self.drain()
-        return list(self.tables.idle.values())
+        return list(self.tables.idle.holds.values())
 
     def _collect_one(self, call: Call, hold: Hold) -> bool:
         flight = Flight()

@@ -11,21 +11,31 @@ import weakref
 from itertools import repeat
 from typing import Final
 
-from smmap_typed._core import Core
-from smmap_typed._gate import is_inside
+from smmap_typed._evictor import Evictor
+from smmap_typed._inside import is_inside
 
-__all__ = ["survives"]
+__all__ = ["survive"]
 
-_cores: Final[set[weakref.ref[Core]]] = set()
-"""The cores that are alive. Copied in one step, where a WeakSet would be iterated over in many."""
+
+class _Survivor:
+    """A manager's entry, alive as long as its core, which alone refers to it."""
+
+    __slots__ = ("__weakref__", "evictor")
+
+    def __init__(self, evictor: Evictor) -> None:
+        self.evictor: Final = evictor
+
+
+_survivors: Final[set[weakref.ref[_Survivor]]] = set()
+"""Copied in one step, where a WeakSet would be iterated over in many."""
 
 
 class _Forking(threading.local):
     """What a thread that forks does between the two hooks; others may fork at the same time."""
 
     def __init__(self) -> None:
-        self.locked: list[Core] = []
-        """The cores whose locks it took."""
+        self.locked: list[Evictor] = []
+        """Those whose locks it took."""
 
 
 _forking: Final = _Forking()
@@ -34,13 +44,15 @@ _forking: Final = _Forking()
 _PATIENCE_SECONDS: Final = 1.0
 
 
-def survives(core: Core) -> None:
-    """Let ``core`` be used in the children of this process. It is held weakly."""
-    _cores.add(weakref.ref(core, _cores.discard))
+def survive(evictor: Evictor) -> object:
+    """Let a manager be used in the children of this process, as long as what is returned is alive."""
+    survivor = _Survivor(evictor)
+    _survivors.add(weakref.ref(survivor, _survivors.discard))
+    return survivor
 
 
-def _living() -> list[Core]:
-    return [core for reference in _cores.copy() if (core := reference()) is not None]
+def _living() -> list[Evictor]:
+    return [survivor.evictor for reference in _survivors.copy() if (survivor := reference()) is not None]
 
 
 def _before() -> None:
@@ -48,35 +60,35 @@ def _before() -> None:
     _after()
     patience = _PATIENCE_SECONDS if is_inside() else -1.0
     # In one order, or two threads that fork at once could wait for each other.
-    for core in sorted(_living(), key=id):
+    for evictor in sorted(_living(), key=id):
         # No handler can strike between the taking of the lock and the note of it: see _gate.
-        for acquired in map(core.evictor.lock.acquire, (True,), (patience,)):
+        for acquired in map(evictor.lock.acquire, (True,), (patience,)):
             if acquired:
-                _forking.locked.append(core)
+                _forking.locked.append(evictor)
 
 
 def _after() -> None:
     locked = _forking.locked
     try:
         # Nor between the striking out of the note and the release.
-        for core in map(list[Core].pop, repeat(locked, len(locked))):
-            core.evictor.lock.release()
+        for evictor in map(list[Evictor].pop, repeat(locked, len(locked))):
+            evictor.lock.release()
     finally:
         if locked:
             _after()
 
 
 def _after_in_child() -> None:
-    for core in _living():
-        if core in _forking.locked:
-            core.evictor.disown()
-            core.evictor.drain()
+    for evictor in _living():
+        if evictor in _forking.locked:
+            evictor.disown()
+            evictor.drain()
         elif is_inside():
             # Its lock is held by this very thread, which goes on.
-            core.evictor.disown()
+            evictor.disown()
         else:
             # It was made after _before, or an exception struck there.
-            core.evictor.outlive()
+            evictor.outlive()
     _after()
 
 

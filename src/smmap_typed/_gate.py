@@ -3,10 +3,9 @@
 **Why a plain lock and a mark for each thread.** A signal handler, a finaliser or a GC callback can run in the middle
 of any line of the library and call it again. A plain lock would then wait for its own thread for ever, and an RLock
 would let the handler change the tables under the feet of the code that it interrupted. So each outermost call of a
-thread may wait for the lock, and a nested one enters only if it finds the lock free. The mark is a weak reference to
-the outermost call: it is set *before* the lock is taken and taken back after it is free, and if an exception strikes
-between two lines it dies with the call's frame. It is one for all managers, since two threads, each inside one, could
-otherwise wait for each other through finalisers that use the other.
+thread may wait for the lock, and a nested one enters only if it finds the lock free. The mark (_inside) is set
+*before* the lock is taken and taken back after it is free. It is one for all managers, since two threads, each inside
+one, could otherwise wait for each other through finalisers that use the other.
 
 **Why the lock is taken by a loop.** An exception of a signal's handler that strikes between ``acquire()`` and ``try``
 leaves the lock held for ever. ``with lock`` closes that gap up to CPython 3.13 only: since 3.14 it calls ``__enter__``
@@ -31,10 +30,11 @@ from types import TracebackType
 from typing import Final, Protocol, TypeVar, TypeVarTuple, final
 
 from smmap_typed._file import Identity
-from smmap_typed._region import Hold
+from smmap_typed._hold import Hold
+from smmap_typed._inside import Life, is_inside, thread
 from smmap_typed.exceptions import ReentrantCallError
 
-__all__ = ["Call", "Flight", "FlightKey", "Guarded", "is_inside"]
+__all__ = ["Call", "Flight", "FlightKey", "Guarded"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -51,18 +51,7 @@ _WAITING: Final = (True,)
 _NOT_WAITING: Final = (False,)
 
 
-class _ThreadState(threading.local):
-    outermost: "weakref.ref[Call] | None" = None
-    """The call through which this thread entered the library, in whichever manager."""
-
-
-_thread: Final = _ThreadState()
-
-
-def is_inside() -> bool:
-    """Whether this thread is inside the library, in any manager."""
-    outermost = _thread.outermost
-    return outermost is not None and outermost() is not None
+_NO_WINDOW: Final[FlightKey] = (Identity(0, 0, 0, 0), -1)
 
 
 @final
@@ -87,10 +76,9 @@ class Flight:
     done = False
     """Written once, under the lock."""
 
-    key: FlightKey = (Identity(0, 0, 0, 0), -1)
-    """The window: at most one flight is registered for each. Set before it is registered; this one is no window."""
-
     def __init__(self) -> None:
+        self.key: FlightKey = _NO_WINDOW
+        """The window: at most one flight is registered for each. Set before it is registered."""
         self.owner: Final = threading.get_ident()
         """Whose flight it is, for the child of a fork."""
         self.waiters: tuple[threading.Lock, ...] = ()
@@ -142,10 +130,11 @@ class Guarded(Protocol):
 class Call:
     """One call of the library by this thread, as a context."""
 
-    __slots__ = ("__weakref__", "_attempts", "_guarded", "_serves", "nested", "waits")
+    __slots__ = ("_attempts", "_guarded", "_life", "_serves", "nested", "waits")
 
     def __init__(self, guarded: Guarded, *, serves: bool = True, waits: bool = True) -> None:
-        self._guarded = guarded
+        self._guarded: Final = guarded
+        self._life: Final = Life()
         self.nested: Final = is_inside()
         """Whether it interrupted another call of this thread."""
         if not self.nested and sys.is_finalizing():
@@ -175,14 +164,14 @@ class Call:
 
     def __enter__(self) -> "Call":
         if not self.nested:
-            _thread.outermost = weakref.ref(self)
+            thread.outermost = weakref.ref(self._life)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if not self.nested:
-            _thread.outermost = None
+            thread.outermost = None
         while self._serves and self._guarded.has_requests() and self._guarded.serve(waits=self.waits):
             pass
 

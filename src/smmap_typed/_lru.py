@@ -9,19 +9,24 @@ All of it is guarded by the manager's lock.
 
 from collections import OrderedDict
 from collections.abc import Container
-from typing import final
+from typing import Final, final
 
-from smmap_typed._region import TOMBSTONE, Hold
+from smmap_typed._hold import Hold
+from smmap_typed._pin import TOMBSTONE
 
 __all__ = ["IdleQueue"]
 
 
 @final
-class IdleQueue(OrderedDict[int, Hold]):
-    """Regions by serial, in the order of their last release.
+class IdleQueue:
+    """Regions in the order of their last release."""
 
-    An OrderedDict, since the first key of a plain dict costs O(n) after many deletions at the front.
-    """
+    __slots__ = ("holds",)
+
+    def __init__(self) -> None:
+        self.holds: Final[OrderedDict[int, Hold]] = OrderedDict()
+        """By serial. An OrderedDict, since the first key of a plain dict costs O(n) after many deletions at the
+        front."""
 
     def oldest(self, refused: Container[int]) -> Hold | None:
         """The idle region released longest ago, left in its place.
@@ -31,7 +36,7 @@ class IdleQueue(OrderedDict[int, Hold]):
         """
         pinned: list[Hold] = []
         found: Hold | None = None
-        for serial, hold in self.items():
+        for serial, hold in self.holds.items():
             if TOMBSTONE in hold.pins or serial in refused:
                 continue
             # No pin at all is the usual case.
@@ -40,5 +45,5 @@ class IdleQueue(OrderedDict[int, Hold]):
                 break
             pinned.append(hold)
         for hold in pinned:
-            del self[hold.serial]
+            del self.holds[hold.serial]
         return found

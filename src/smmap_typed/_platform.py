@@ -1,11 +1,12 @@
-"""What differs between operating systems, word sizes and interpreter versions."""
+"""What differs between operating systems, word sizes, interpreter versions, and the two builds."""
 
 import mmap
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
 from mmap import ALLOCATIONGRANULARITY
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 __all__ = [
     "ALLOCATIONGRANULARITY",
@@ -21,12 +22,22 @@ __all__ = [
     "has_views",
     "is_64_bit",
     "map_file",
+    "mypyc_attr",
     "read_ahead",
     "read_at",
     "unshared",
 ]
 
 MIB: Final = 1024 * 1024
+
+
+if TYPE_CHECKING:
+    from mypy_extensions import mypyc_attr
+else:
+
+    def mypyc_attr(**_settings: bool) -> Callable[[type], type]:
+        """What mypyc is to do with a class. Nothing to the interpreter."""
+        return lambda definition: definition
 
 
 def align_to_mmap(num: int, round_up: bool) -> int:  # noqa: FBT001 - smmap's signature

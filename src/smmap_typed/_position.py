@@ -16,11 +16,12 @@ from typing import Final, SupportsIndex, TypeAlias, TypeVar, final
 from smmap_typed import _reader
 from smmap_typed._core import Core
 from smmap_typed._file import Identity, Source
+from smmap_typed._grid import Grid
+from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
 from smmap_typed._platform import FREE_THREADED, WRITING_FLAGS, unshared
 from smmap_typed._reader import MmapReader
-from smmap_typed._region import Hold, Region
-from smmap_typed._window import Grid
+from smmap_typed._region import Region, region_of
 from smmap_typed.exceptions import (
     CursorInvalidError,
     FileChangedError,
@@ -63,10 +64,23 @@ class Position:
         self.core: Final = core
         self.source: Final = source
         self.place: Place = NOWHERE
-        """Replaced whole, by anybody, in one step."""
+        """Replaced whole, by anybody, in one step: by ``swap``, or in a way that says why it need not be."""
         # The identities that threads saw first; the first in it counts, since appending is one step. One cursor never
         # mixes two files.
         self._seen: Final[list[Identity]] = [] if seen is None else [seen]
+
+    def swap(self, place: Place) -> Place:
+        """Stand there, and return the place that was left, for the caller to drop.
+
+        Compiled code drops the old value of an attribute *before* it stores the new one. If that was the last reference
+        to a map, the system call that unmaps it lets other threads run, and a weak reference's callback may use this
+        cursor: they would find what is freed already. So the old value lives until the new one is stored, because it is
+        used afterwards: it is returned. And in a function of its own: as a name of ``move`` it would live as long as
+        somebody keeps an error that was handled further down.
+        """
+        before = self.place
+        self.place = place
+        return before
 
     def identity(self) -> Identity:
         """The file as this cursor sees it, fixed from now on. OSError if there is none."""
@@ -86,14 +100,14 @@ class Position:
     def region(self) -> Region | None:
         """The region that the cursor stands on, None if nowhere."""
         place = self.place
-        return place[1].region() if self._lasts(place) else None
+        return region_of(place[1]) if self._lasts(place) else None
 
     def _lasts(self, place: Place) -> bool:
         """Whether that place, which the caller has read once, is on a region that its manager has not given up."""
         view, hold, _, _ = place
         if hold.limit < 0 and view is not _NOTHING:
             # Without the pin, but with the reason.
-            self.place = (_NOTHING, hold, 0, 0)
+            self.swap((_NOTHING, hold, 0, 0))
         return hold.limit >= 0
 
     def move(self, offset: int, size: int, flags: int) -> None:
@@ -115,7 +129,7 @@ class Position:
         if hold is None or view is None:
             view, hold = self._map(identity, start, flags)
         begin, size = hold.begin, hold.size
-        self.place = (view, hold, offset - begin, stop - begin if stop - begin <= size else size)
+        self.swap((view, hold, offset - begin, stop - begin if stop - begin <= size else size))
         if len(core.tables.released) > core.tables.patience:
             core.evictor.tidy()
         if core.tables.overdrawn:
@@ -127,9 +141,9 @@ class Position:
         """As ``move``, for what is no plain request inside a known file: the first use, size 0, the end, bad input."""
         first, count = natural("offset", offset), natural("size", size)
         if self.core.tables.closed:
-            self.place = NOWHERE
+            self.swap(NOWHERE)
             self.core.check_open()
-        self.place = self._on_file(lambda identity: self._find(identity, first, count, flags))
+        self.swap(self._on_file(lambda identity: self._find(identity, first, count, flags)))
         self._trim()
 
     def read(self, offset: int, size: int) -> bytes:
@@ -212,7 +226,7 @@ class Position:
         """Stand on that place with a pin of its own, if it is still mapped. Lock-free."""
         view = self.core.pin(hold)
         if view is not None:
-            self.place = (view, hold, start, stop)
+            self.swap((view, hold, start, stop))
         return view is not None
 
     def _keep(self, identity: Identity) -> Identity:
@@ -276,12 +290,12 @@ class Position:
         except (HandleLimitError, MemoryLimitError) as error:
             # The new window is pinned before the old one is released, except here: it may be the very one that is
             # too much.
-            if self.place is NOWHERE or (isinstance(error, MemoryLimitError) and error.wanted > error.limit):
+            if self.place[0] is _NOTHING or (isinstance(error, MemoryLimitError) and error.wanted > error.limit):
                 raise
         except ManagerClosedError:
-            self.place = NOWHERE
+            self.swap(NOWHERE)
             raise
-        self.place = NOWHERE
+        self.swap(NOWHERE)
         return self.core.map_or_join(self.source, identity, start, flags)
 
 

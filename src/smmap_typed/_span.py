@@ -90,8 +90,10 @@ class Span(NamedTuple):
         """
         position = self.position
         # Not even a throw-away name may keep the memoryview, which is the pin.
-        hold, start, stop = position.place[1:]
-        position.place = NOWHERE
+        place = position.place
+        hold, start, stop = place[1], place[2], place[3]
+        del place
+        position.swap(NOWHERE)
         try:
             yield
         except BaseException:

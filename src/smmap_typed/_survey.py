@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from smmap_typed._core import Core
 from smmap_typed._gate import Call
-from smmap_typed._region import Hold
+from smmap_typed._hold import Hold
 from smmap_typed._stats import FileStats, ManagerStats
 from smmap_typed.exceptions import ReentrantCallError
 

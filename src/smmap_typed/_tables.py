@@ -17,9 +17,10 @@ from typing import Final, final
 
 from smmap_typed._file import Identity
 from smmap_typed._gate import Flight, FlightKey
+from smmap_typed._hold import Hold, Orphan
 from smmap_typed._ledger import Ledger
 from smmap_typed._lru import IdleQueue
-from smmap_typed._region import TOMBSTONE, Hold, Orphan, Pin
+from smmap_typed._pin import TOMBSTONE, Pin
 
 __all__ = ["Tables"]
 
@@ -207,7 +208,7 @@ class Tables:
     def _drain_releases(self) -> None:
         # A loop with few calls: it runs once for every move.
         self.torn = True
-        released, holds, idle, ledger = self.released, self.holds, self.idle, self.ledger
+        released, holds, idle, ledger = self.released, self.holds, self.idle.holds, self.ledger
         for _ in range(len(released)):
             pin = released.popleft()
             try:
@@ -242,7 +243,7 @@ class Tables:
         hold.pins.discard(pin)
         if not hold.pins:
             # It has its old place, or if an evictor has taken it out meanwhile the last one.
-            self.idle.setdefault(hold.serial, hold)
+            self.idle.holds.setdefault(hold.serial, hold)
         elif hold.pins == {TOMBSTONE}:
             self._retired.pop(hold.serial, None)
 
@@ -268,7 +269,7 @@ class Tables:
                     victim.pins.discard(TOMBSTONE)
                     if not victim.pins:
                         # Its last pin may have been drained while the tombstone stood.
-                        self.idle.setdefault(victim.serial, victim)
+                        self.idle.holds.setdefault(victim.serial, victim)
             self.torn = False
         flight.finish()
 
@@ -310,9 +311,9 @@ class Tables:
         for hold in self.holds.values():
             index.setdefault(hold.identity, {})[hold.begin] = hold
             if not hold.pins:
-                self.idle.setdefault(hold.serial, hold)
-        for serial in self.idle.keys() - self.holds.keys():
-            del self.idle[serial]
+                self.idle.holds.setdefault(hold.serial, hold)
+        for serial in self.idle.holds.keys() - self.holds.keys():
+            del self.idle.holds[serial]
         # A look-up without the lock that comes in between misses, and waits for the lock.
         self.index.clear()
         self.index.update(index)
@@ -338,4 +339,4 @@ class Tables:
             del self.index[hold.identity]
         del self.holds[hold.serial]
         self.patience = len(self.holds) + _QUEUE_SLACK
-        self.idle.pop(hold.serial, None)
+        self.idle.holds.pop(hold.serial, None)

@@ -8,20 +8,19 @@ from typing import NamedTuple, Self, final
 
 from typing_extensions import override
 
-from smmap_typed import _fork
 from smmap_typed._core import Core
 from smmap_typed._cursor import WindowCursor
 from smmap_typed._file import Source
 from smmap_typed._gate import Call
+from smmap_typed._grid import Grid
+from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
 from smmap_typed._platform import DEFAULT_MEMORY_SIZE, DEFAULT_WINDOW_SIZE, IS_WINDOWS, PREAD_WINDOW_SIZE
 from smmap_typed._position import Position
 from smmap_typed._reader import reader_named
-from smmap_typed._region import Hold
 from smmap_typed._stats import ManagerStats
 from smmap_typed._survey import survey
 from smmap_typed._types import PathOrFd, ReaderName
-from smmap_typed._window import Grid
 from smmap_typed.exceptions import HandleLimitError, MemoryLimitError
 
 __all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
@@ -215,9 +214,7 @@ def _make_core(
     window_size: int, max_memory_size: int, max_open_handles: int, reader: ReaderName, *, strict_memory: bool
 ) -> Core:
     ledger = Ledger(_memory_bytes(max_memory_size), _handles(max_open_handles), strict=strict_memory)
-    core = Core(reader_named(reader), Grid.of(window_size), ledger)
-    _fork.survives(core)
-    return core
+    return Core(reader_named(reader), Grid.of(window_size), ledger)
 
 
 def _window_bytes(window_size: int, reader: ReaderName) -> int:

@@ -20,8 +20,8 @@ from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager, _fork
 from smmap_typed._core import Core
 from smmap_typed._evictor import Evictor
 from smmap_typed._gate import Call
+from smmap_typed._hold import Hold
 from smmap_typed._position import Position
-from smmap_typed._region import Hold
 from smmap_typed._tables import Tables
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -161,7 +161,7 @@ MUTATIONS: Final = (
     _mutation(
         "writes the place in two steps",
         Position.move,
-        ("self.place = (view, hold,", "self.place = (view, hold, *self.place[2:]); self.place = (view, hold,"),
+        ("self.swap((view, hold,", "self.place = (view, hold, *self.place[2:]); self.swap((view, hold,"),
         found_by=scenarios.ReadAgainstMove,
     ),
     _mutation(
@@ -197,8 +197,8 @@ MUTATIONS: Final = (
     _mutation(
         "forks without the lock",
         _fork._before,
-        ("in map(core.evictor.lock.acquire, (True,), (patience,))", "in (True,)"),
-        ("_forking.locked.append(core)", "pass"),
+        ("in map(evictor.lock.acquire, (True,), (patience,))", "in (True,)"),
+        ("_forking.locked.append(evictor)", "pass"),
         found_by=scenarios.ForkInTheMiddle,
     ),
     Mutation(

@@ -4,24 +4,27 @@ Whoever adds a promise to the reference model adds a defect here that breaks it.
 """
 
 import mmap
+from collections import OrderedDict
 from collections.abc import Callable, Container
 from typing import Final, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from typing_extensions import override
 
 from smmap_typed._core import Core
 from smmap_typed._evictor import Evictor
 from smmap_typed._file import Identity, Source
 from smmap_typed._gate import Call
+from smmap_typed._grid import Grid
+from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
 from smmap_typed._lru import IdleQueue
+from smmap_typed._pin import Pin
 from smmap_typed._position import Position
 from smmap_typed._reader import PreadReader
-from smmap_typed._region import Hold, Pin
 from smmap_typed._types import Target
-from smmap_typed._window import Grid
 from stateful.machine import ManagerMachine, SlidingCopiesMachine, SlidingMachine, StaticMachine
 
 Defect: TypeAlias = Callable[[pytest.MonkeyPatch], None]
@@ -41,7 +44,7 @@ QUICK: Final = settings(
 
 def evicts_the_newest(patch: pytest.MonkeyPatch) -> None:
     def newest(self: IdleQueue, refused: Container[int]) -> Hold | None:
-        for serial, hold in reversed(self.items()):
+        for serial, hold in reversed(self.holds.items()):
             if serial not in refused and not hold.is_pinned():
                 return hold
         return None
@@ -50,10 +53,12 @@ def evicts_the_newest(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_that_a_window_was_used_again(patch: pytest.MonkeyPatch) -> None:
-    def stay(self: IdleQueue, key: int, last: bool = True) -> None:
-        del self, key, last
+    class Stubborn(OrderedDict[int, Hold]):
+        @override
+        def move_to_end(self, key: int, last: bool = True) -> None:
+            del key, last
 
-    patch.setattr(IdleQueue, "move_to_end", stay, raising=False)
+    patch.setattr("smmap_typed._lru.OrderedDict", Stubborn)
 
 
 def evicts_one_too_many(patch: pytest.MonkeyPatch) -> None:
@@ -75,7 +80,7 @@ def never_trims(patch: pytest.MonkeyPatch) -> None:
 
 def collects_nothing(patch: pytest.MonkeyPatch) -> None:
     def collect(self: Evictor) -> int:
-        return len(self.tables.idle) * 0
+        return len(self.tables.idle.holds) * 0
 
     patch.setattr(Evictor, "collect", collect)
 

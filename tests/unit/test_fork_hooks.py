@@ -84,12 +84,12 @@ def test_a_thread_whose_lock_was_not_waited_for_is_outlived(
 def test_locks_are_taken_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the order of the set, which changes as it grows: or two threads that fork would wait for each other."""
     managers = [SlidingWindowMapManager() for _ in range(3)]
-    references = [weakref.ref(manager._core) for manager in managers]
+    references = [weakref.ref(manager._core._survivor) for manager in managers]
     orders: list[list[int]] = []
     for some in (references, references[::-1]):
-        monkeypatch.setattr(_fork, "_cores", some)
+        monkeypatch.setattr(_fork, "_survivors", some)
         _fork._before()
-        orders.append([id(core) for core in _fork._forking.locked])
+        orders.append([id(evictor) for evictor in _fork._forking.locked])
         _fork._after()
     assert orders[0] == orders[1]
     assert len(orders[0]) == 3
@@ -154,11 +154,11 @@ def test_an_exception_at_the_entry_of_a_hook_leaves_no_lock_taken(
 def test_the_hooks_keep_no_manager_alive() -> None:
     """They know it by a weak reference, which goes with it."""
     gc.collect()
-    before = len(_fork._cores)
+    before = len(_fork._survivors)
     managers = [SlidingWindowMapManager() for _ in range(100)]
-    references = [weakref.ref(manager._core) for manager in managers]
-    assert len(_fork._cores) == before + 100
+    references = [weakref.ref(manager._core._survivor) for manager in managers]
+    assert len(_fork._survivors) == before + 100
     status = status_of(fork(lambda: None))
     managers.clear()
-    assert (status, len(_fork._cores)) == (0, before)
+    assert (status, len(_fork._survivors)) == (0, before)
     assert not any(reference() for reference in references)

@@ -26,9 +26,9 @@ from smmap_typed import (
 from smmap_typed._core import Core
 from smmap_typed._evictor import Evictor
 from smmap_typed._gate import Flight
+from smmap_typed._hold import Hold
 from smmap_typed._lru import IdleQueue
 from smmap_typed._position import Position
-from smmap_typed._region import Hold
 from smmap_typed._tables import Tables
 from smmap_typed.testing import check_invariants
 from support import GRANULE, assert_books_match_kernel
@@ -184,7 +184,7 @@ def test_a_region_whose_pin_died_under_a_tombstone_can_be_evicted_later(
     (hold,) = tables.holds.values()
     cursor.unuse_region()
     manager.stats()
-    tables.idle.clear()
+    tables.idle.holds.clear()
     flight = Flight()
     assert tables.bury(flight, hold)
     tables.finished.append(flight)

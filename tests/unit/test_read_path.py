@@ -223,7 +223,7 @@ def test_the_queues_stay_short(scene: Scene) -> None:
         scene.cursor.use_region(number * 7 % REGIONS * GRANULE, 9)
         longest = max(longest, len(tables.released))
     assert longest < 8 * REGIONS
-    assert len(tables.idle) <= REGIONS
+    assert len(tables.idle.holds) <= REGIONS
     assert scene.manager.stats().acquisitions > 10 * MOVES
 
 

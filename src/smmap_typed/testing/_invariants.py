@@ -14,8 +14,9 @@ from typing import Final, TypeAlias, final
 
 from smmap_typed._core import Core
 from smmap_typed._gate import Call, Flight
+from smmap_typed._hold import Hold
+from smmap_typed._pin import TOMBSTONE, Pin
 from smmap_typed._platform import ALLOCATIONGRANULARITY
-from smmap_typed._region import TOMBSTONE, Hold, Pin
 from smmap_typed._stats import ManagerStats
 from smmap_typed.manager import StaticWindowMapManager
 
@@ -161,7 +162,7 @@ def _is_released(core: Core, pin: Pin) -> bool:
 
 def _unpinned_regions_are_idle(core: Core) -> Iterator[str]:
     """I7: every region without pins is in the idle queue, and nothing else that is not mapped."""
-    idle = {hold.serial for hold in core.tables.idle.values()}
+    idle = {hold.serial for hold in core.tables.idle.holds.values()}
     for hold in core.tables.holds.values():
         if not hold.pins and hold.serial not in idle:
             yield f"the region at {hold.begin} has no pins and is not in the idle queue: nothing can evict it"
@@ -186,7 +187,7 @@ def _flights_are_single(core: Core) -> Iterator[str]:
 def _closed_means_empty(core: Core) -> Iterator[str]:
     """I9: a closed manager keeps nothing but the maps that cursors and views have not let go of yet."""
     tables = core.tables
-    if core.tables.closed and (tables.holds or tables.index or len(tables.idle)):
+    if core.tables.closed and (tables.holds or tables.index or tables.idle.holds):
         yield f"the manager is closed and {len(tables.holds)} regions are in the tables"
 
 
@@ -245,7 +246,7 @@ def _dump(core: Core) -> str:
         f"  books: {ledger.total_handles} handles, {ledger.total_bytes} bytes",
         f"  maps={ledger.maps} unmaps={ledger.unmaps}",
         f"  misses={ledger.misses} evictions={ledger.evictions} pins_ended={ledger.pins_ended}",
-        f"  idle, oldest first: {[hold.serial for hold in tables.idle.values()]}",
+        f"  idle, oldest first: {[hold.serial for hold in tables.idle.holds.values()]}",
         f"  waiting: {len(tables.released)} releases, {len(tables.finished)} flights; {len(tables.orphans)} orphans",
         *(f"  region {_line(hold)}" for hold in tables.holds.values()),
         *(f"  flight {_flight_line(flight)}" for flight in tables.flights.values()),

@@ -11,11 +11,11 @@ from smmap_typed import CursorInvalidError, SlidingWindowMapBuffer, WindowCursor
 from smmap_typed._evictor import Evictor
 from smmap_typed._file import Identity, Source
 from smmap_typed._gate import Call, Flight
+from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
 from smmap_typed._platform import OPEN_FLAGS
 from smmap_typed._position import NOWHERE, Place, Position
 from smmap_typed._reader import MmapReader
-from smmap_typed._region import Hold
 from smmap_typed._span import Span
 from smmap_typed._tables import Tables
 
@@ -187,7 +187,7 @@ def counts_what_others_collect(patch: pytest.MonkeyPatch) -> None:
     collect = Evictor._collect
 
     def count_first(self: Evictor, call: Call) -> int:
-        count = call.locked(lambda: sum(not hold.has_views() for hold in self.tables.idle.values()))
+        count = call.locked(lambda: sum(not hold.has_views() for hold in self.tables.idle.holds.values()))
         collect(self, call)
         return count
 

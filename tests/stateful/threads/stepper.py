@@ -49,7 +49,7 @@ LIBRARY: Final = Path(smmap_typed.__file__).parent
 DEFECTS: Final = str(Path(__file__).with_name("defects.py"))
 POINTED: Final = (str(LIBRARY), DEFECTS)
 # What threads share there is changed in single steps instead of under the lock.
-LOCK_FREE: Final = ("_cursor", "_buffer", "_span", "_position", "_region")
+LOCK_FREE: Final = ("_cursor", "_buffer", "_span", "_position", "_hold", "_region")
 POINTED_LINES: Final = (*(str(LIBRARY / f"{name}.py") for name in LOCK_FREE), DEFECTS)
 
 SYSTEM_CALLS: Final = ("open", "stat", "fstat", "dup", "pread", "close")

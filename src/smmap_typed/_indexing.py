@@ -1,0 +1,64 @@
+"""Indexing: one byte or one slice of a span, the hot path of a buffer.
+
+A class of its own since it is compiled: a native class cannot be a ``Sequence`` without being open to weak references
+that mypyc does not clear.
+"""
+
+import operator
+from typing import SupportsIndex, TypeAlias, final, overload
+
+from smmap_typed._platform import FREE_THREADED, mypyc_attr, unshared
+from smmap_typed._span import UNBOUND, Span
+
+__all__ = ["Indexed"]
+
+Slice: TypeAlias = "slice[SupportsIndex | None, SupportsIndex | None, SupportsIndex | None]"
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Indexed:
+    """What is indexed as the bytes of a span."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self) -> None:
+        # Replaced whole. Read it once in each method.
+        self._span: Span = UNBOUND
+
+    @final
+    def __len__(self) -> int:
+        return self._span.length
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+
+    @overload
+    def __getitem__(self, index: Slice) -> bytes: ...
+
+    @final
+    def __getitem__(self, index: "SupportsIndex | Slice") -> int | bytes:
+        position, begin, length, _ = span = self._span
+        if isinstance(index, slice):
+            low, high, step = index.indices(length)
+            if step != 1:
+                return span.picked(range(low, high, step))
+            view, hold, _, _ = position.place
+            shift = begin - hold.begin
+            # One window holds it: the whole of a hit.
+            if low + shift >= 0 and low < high <= hold.limit - begin:
+                if FREE_THREADED:
+                    view = unshared(view)
+                return view[low + shift : high + shift].tobytes()
+            # Not to keep its window pinned meanwhile.
+            del view
+            return span.read(low, high)
+        number = operator.index(index)
+        if number < 0:
+            number += length
+        if not 0 <= number < length:
+            raise IndexError(f"index {index} is out of range for {length} bytes")
+        view, hold, _, _ = position.place
+        if hold.begin <= number + begin < hold.limit:
+            return view[number + begin - hold.begin]
+        del view
+        return span.read(number, number + 1)[0]
