@@ -1,4 +1,6 @@
-"""Profiles of Hypothesis: ``SMMAP_TYPED_PROFILE=ci`` (the default) or ``deep``, as ``nox -s stateful -- --deep`` sets.
+"""What all tests share: no test that needs the library as Python is run on the compiled build.
+
+And profiles of Hypothesis: ``SMMAP_TYPED_PROFILE=ci`` (the default) or ``deep``, as ``nox -s stateful -- --deep`` sets.
 
 ``ci`` tries the same examples each time, so that a red build is the fault of the change that it builds; ``deep``
 searches at random, and prints what replays a failure: put that ``@reproduce_failure`` on the failing test.
@@ -6,7 +8,10 @@ searches at random, and prints what replays a failure: put that ``@reproduce_fai
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from smmap_typed import COMPILED
 
 # Steps are system calls on real files: slow ones and large examples are no fault of a test here.
 _UNFIT = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -24,3 +29,11 @@ settings.register_profile(
     "deep", settings.get_profile("ci"), max_examples=5000, stateful_step_count=120, derandomize=False
 )
 settings.load_profile(os.environ.get("SMMAP_TYPED_PROFILE", "ci"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what replaces or traces functions, where they are machine code."""
+    if COMPILED:
+        left_out = [item for item in items if item.get_closest_marker("pure")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)

@@ -6,7 +6,7 @@ Every method is one step on one position; what happens in that step is in _posit
 import mmap
 import os
 from types import TracebackType
-from typing import Self, final
+from typing import Self, SupportsIndex, final
 
 from typing_extensions import override
 
@@ -144,7 +144,7 @@ class WindowCursor:
             _, hold, _, _ = self._position.valid_place()
         return hold.map()
 
-    def view(self, offset: int, size: int) -> memoryview:
+    def view(self, offset: SupportsIndex, size: SupportsIndex) -> memoryview:
         """Up to ``size`` bytes at ``offset``, less at the end of the file; the cursor stays where it is.
 
         Without a copy where one window holds them, else over one copy. One atomic step, for cursors that threads share.
@@ -153,7 +153,7 @@ class WindowCursor:
         """
         return self._associated().view(natural("offset", offset), natural("size", size))
 
-    def read(self, offset: int, size: int) -> bytes:
+    def read(self, offset: SupportsIndex, size: SupportsIndex) -> bytes:
         """Up to ``size`` bytes at ``offset``, less at the end of the file; the cursor stays where it is.
 
         Any size, across windows, with at most one more window pinned at a time. One atomic step, for cursors that
@@ -163,7 +163,7 @@ class WindowCursor:
         """
         return self._associated().read(natural("offset", offset), natural("size", size))
 
-    def prefetch(self, offset: int, size: int) -> None:
+    def prefetch(self, offset: SupportsIndex, size: SupportsIndex) -> None:
         """Ask the kernel to read ``size`` bytes at ``offset`` ahead, without waiting or mapping.
 
         Does nothing on systems without ``posix_fadvise``.

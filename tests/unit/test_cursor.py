@@ -224,7 +224,8 @@ def test_a_move_inside_the_window_to_no_number_names_the_argument(
 ) -> None:
     """Also where no new window is needed."""
     cursor = manager.make_cursor(path).use_region(5, 10)
-    with pytest.raises(TypeError, match=r"(offset|size) must be an integer"):
+    # Compiled, the argument is refused before the call, in mypyc's words.
+    with pytest.raises(TypeError, match=r"(offset|size) must be an integer|int object expected"):
         cursor.use_region(*arguments)
     assert bytes(cursor.buffer()) == pattern(15)[5:]
 
@@ -296,7 +297,7 @@ def test_assign_from_another_manager_releases_what_it_had(path: Path, manager: S
 def test_only_a_cursor_can_be_assigned(path: Path, manager: SlidingWindowMapManager) -> None:
     """A TypeError, and nothing changes."""
     cursor = manager.make_cursor(path).use_region(3, 5)
-    with pytest.raises(TypeError, match="not PosixPath"):
+    with pytest.raises(TypeError, match=r"(not|got) (pathlib\.)?PosixPath"):
         cursor.assign(path)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # must not work
     assert cursor.ofs_begin() == 3
 

@@ -121,7 +121,7 @@ assert inside.wait(30)
 """
 
 
-@pytest.mark.parametrize("where", ["a system call", "the lock"])
+@pytest.mark.parametrize("where", ["a system call", pytest.param("the lock", marks=pytest.mark.pure)])
 def test_a_finaliser_does_not_wait_for_a_thread_that_the_exit_has_stopped(tmp_path: Path, where: str) -> None:
     """It would for ever: the thread never comes out, with the flight for the window or with the lock."""
     path = tmp_path / "file"

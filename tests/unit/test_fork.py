@@ -200,7 +200,7 @@ def fork_inside(patch: pytest.MonkeyPatch, owner: object, name: str, children: l
 STRIKES: Final[dict[str, tuple[object, str]]] = {"in a flight": (mmap, "mmap"), "under the lock": (Tables, "take_off")}
 
 
-@pytest.mark.parametrize("where", STRIKES)
+@pytest.mark.parametrize("where", ["in a flight", pytest.param("under the lock", marks=pytest.mark.pure)])
 @pytest.mark.parametrize("other", [False, True], ids=["alone", "beside another thread's flight"])
 def test_a_fork_from_inside_goes_on_in_both_processes(
     path: Path, monkeypatch: pytest.MonkeyPatch, where: str, *, other: bool

@@ -43,6 +43,7 @@ def look(manager: SlidingWindowMapManager, path: Path) -> None:
     check_invariants(manager)
 
 
+@pytest.mark.pure
 @pytest.mark.parametrize(("owner", "name"), [(Tables, "take_off"), (Ledger, "commit")], ids=["before", "inside"])
 def test_a_thread_whose_lock_was_not_waited_for_is_outlived(
     path: Path, monkeypatch: pytest.MonkeyPatch, owner: type, name: str

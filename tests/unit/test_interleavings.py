@@ -36,6 +36,8 @@ from support import GRANULE, assert_books_match_kernel
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.fixture
 def manager() -> SlidingWindowMapManager:

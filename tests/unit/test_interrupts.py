@@ -121,6 +121,7 @@ class Cycle:
         self.scene.handle()
 
 
+@pytest.mark.pure
 @pytest.mark.parametrize(
     ("work", "handler"),
     [(Scene.work, Scene.handle), (Scene.work, Scene.handle_with_a_miss), (Scene.browse, Scene.handle_with_everything)],

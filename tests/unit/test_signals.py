@@ -63,6 +63,7 @@ def test_exceptions_between_any_two_lines_leave_the_manager_right(tmp_path: Path
         assert (manager.num_file_handles(), mapped_bytes_of(path)) == (0, 0)
 
 
+@pytest.mark.pure
 def test_a_window_whose_unmapping_was_struck_can_be_used_by_others(tmp_path: Path) -> None:
     """The exception comes from the very end of the critical section; another thread maps the window all the same."""
     path = tmp_path / "file"
@@ -91,6 +92,7 @@ def test_a_window_whose_unmapping_was_struck_can_be_used_by_others(tmp_path: Pat
         check_invariants(manager)
 
 
+@pytest.mark.pure
 def test_a_waiter_goes_on_when_the_thread_that_it_waits_for_is_struck(tmp_path: Path) -> None:
     """The mapping has failed and an exception comes before anybody is told; nobody else enters the library."""
     path = tmp_path / "file"

@@ -216,6 +216,7 @@ class TestNestedCalls:
             assert figures == [(2, 0)]
             assert (manager.num_file_handles(), mapped_bytes_of(path)) == (1, GRANULE)
 
+    @pytest.mark.pure
     def test_collect_is_served_by_the_nested_call_that_held_the_lock(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
