@@ -5,6 +5,8 @@ one; versions, dependencies and groups are read from pyproject.toml, where alone
 """
 
 import itertools
+import shutil
+from pathlib import Path
 from typing import Final
 
 import nox
@@ -99,6 +101,22 @@ def docs(session: nox.Session) -> None:
     """Run every example of the documentation and the docstrings, and follow every link inside the repository."""
     install(session, "test", "peer")
     session.run("pytest", DOCUMENTATION_TESTS, *session.posargs)
+
+
+@nox.session
+def compiled(session: nox.Session) -> None:
+    """Build and try a wheel of each kind, and run every suite that needs no Python functions on the compiled one."""
+    folder = Path(session.create_tmp(), "wheels")
+    shutil.rmtree(folder, ignore_errors=True)
+    session.install(*nox.project.dependency_groups(PROJECT, "wheels", "downstream"))
+    session.run("pytest", "tests/packaging", env={"SMMAP_TYPED_WHEELS": str(folder)})
+    (wheel,) = folder.glob("compiled/wheels/*.whl")
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(f"{wheel}[cli]")
+    session.run("python", "-c", "import smmap_typed; assert smmap_typed.COMPILED")
+    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS)]
+    session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", "tests/stateful")
+    session.run("pytest", "tests/stress", "tests/downstream")
 
 
 @nox.session(default=False)

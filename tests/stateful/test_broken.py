@@ -27,6 +27,8 @@ from smmap_typed._reader import PreadReader
 from smmap_typed._types import Target
 from stateful.machine import ManagerMachine, SlidingCopiesMachine, SlidingMachine, StaticMachine
 
+pytestmark = pytest.mark.pure
+
 Defect: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
 # The same examples each time, and no shrinking: whether one fails is all that is asked.

@@ -14,6 +14,8 @@ from stateful.threads.operations import Operation, Program, Setting
 from stateful.threads.runs import run_all_schedules
 from support import GRANULE
 
+pytestmark = pytest.mark.pure
+
 Defect: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 Thread: TypeAlias = tuple[Operation, ...]
 

@@ -8,6 +8,8 @@ from stateful.threads.operations import Name, Operation, Program, Setting
 from stateful.threads.runs import run_all_schedules
 from support import GRANULE
 
+pytestmark = pytest.mark.pure
+
 MOVE: Final = Operation("use_region", offset=2 * GRANULE, size=100)
 REPLACE: Final = Operation("replace", size=4 * GRANULE)
 SETTING: Final = Setting("mmap", GRANULE, GRANULE, "", (3 * GRANULE, 3 * GRANULE))

@@ -11,6 +11,8 @@ from stateful.threads.programs import NARROW, TINY, Scarce, Subject, programs, p
 from stateful.threads.runs import run_all_schedules, run_stepped
 from stateful.threads.stepper import Turn
 
+pytestmark = pytest.mark.pure
+
 # Hypothesis declares what its decorators return with an Any.
 # mypy: disallow-any-decorated=False
 
