@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -49,10 +48,10 @@ def build(folder: Path, **variables: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the wheels are built."""
     kept = os.environ.get("SMMAP_TYPED_WHEELS")
-    yield Path(kept) if kept else tmp_path_factory.mktemp("wheels")
+    return Path(kept) if kept else tmp_path_factory.mktemp("wheels")
 
 
 @pytest.fixture(scope="module")
