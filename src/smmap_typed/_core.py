@@ -128,7 +128,7 @@ class Core:
                 raise
             descriptor = reader.open(source, identity, flags)
         try:
-            if flight.reserved < 0:
+            if flight.reserved < 0 and not self.evictor.make_way(call, flight):
                 self.evictor.make_room(call, lambda last: self.tables.reserve(flight, nbytes, last=last))
             began = time.perf_counter()
             try:

@@ -69,6 +69,10 @@ class Flight:
     """The map that is being closed, or the new one until it is published."""
     serial = 0
     """The serial of the region that it is about."""
+    nbytes = 0
+    """Bytes of the map to come."""
+    heir: "Flight | None" = None
+    """Whose map is to come in the victim's place, and gets its room when this flight is settled."""
     reserved = -1
     """Bytes reserved in the ledger for the map to come, -1 if none are. Written under the lock."""
     failures = 0

@@ -71,25 +71,31 @@ class Ledger:
         """Whether more is mapped or reserved than the soft limit allows."""
         return self.total_bytes > self.max_memory
 
-    def check(self, nbytes: int, *, last: bool) -> None:
-        """Raise a limit error if ``nbytes`` cannot be had at all, or at ``last`` not now."""
+    def allows(self, nbytes: int, *, last: bool) -> bool:
+        """Whether the limits allow one map more, of ``nbytes``.
+
+        At ``last`` they do past a soft limit, and a hard one in the way is a limit error; at once if it always will be.
+        """
+        if self.total_handles < self.max_handles and self.total_bytes + nbytes <= self.max_memory:
+            return True
         if last and self.total_handles >= self.max_handles:
             raise HandleLimitError(self.max_handles, self.handles())
-        if self.strict and (nbytes > self.max_memory or (last and self.total_bytes + nbytes > self.max_memory)):
+        if self.strict and (last or nbytes > self.max_memory) and self.total_bytes + nbytes > self.max_memory:
             raise MemoryLimitError(self.max_memory, self.total_bytes, nbytes)
+        return last
 
-    def reserve(self, nbytes: int, *, over_soft: bool) -> bool:
-        """Take a handle and ``nbytes`` for a map that is to come, if the limits allow it, maybe past the soft one."""
-        handles, total = self.total_handles + 1, self.total_bytes + nbytes
-        if handles > self.max_handles or (total > self.max_memory and not over_soft):
-            return False
-        self.total_handles = handles
-        self.total_bytes = total
-        if handles > self.peak_handles:
-            self.peak_handles = handles
-        if total > self.peak_bytes:
-            self.peak_bytes = total
-        return True
+    def keeps_limits(self) -> bool:
+        """Whether no more is mapped or reserved than allowed."""
+        return self.total_handles <= self.max_handles and self.total_bytes <= self.max_memory
+
+    def reserve(self, nbytes: int) -> None:
+        """Take a handle and ``nbytes`` for a map that is to come, which are there."""
+        self.total_handles += 1
+        self.total_bytes += nbytes
+        if self.total_handles > self.peak_handles:
+            self.peak_handles = self.total_handles
+        if self.total_bytes > self.peak_bytes:
+            self.peak_bytes = self.total_bytes
 
     def cancel(self, nbytes: int) -> None:
         """Give a reservation back."""

@@ -97,20 +97,28 @@ class Tables:
         if other is flight:
             flight.serial = self.next_serial
             self.next_serial += 1
+            flight.nbytes = nbytes
             self.reserve(flight, nbytes, last=False)
         return other
 
     def reserve(self, flight: Flight, nbytes: int, *, last: bool) -> bool:
         """Take room for the region to come, if there is; at ``last`` past a soft limit, or a limit error."""
-        self.ledger.check(nbytes, last=last)
+        if not self.ledger.allows(nbytes, last=last):
+            return False
+        self._reserve(flight, nbytes)
+        return True
+
+    def _reserve(self, flight: Flight, nbytes: int) -> None:
         self.torn = True
-        if reserved := self.ledger.reserve(nbytes, over_soft=last):
-            flight.reserved = nbytes
+        self.ledger.reserve(nbytes)
+        flight.reserved = nbytes
         self.torn = False
-        return reserved
 
     def publish(self, flight: Flight, hold: Hold, seconds: float) -> None:
         """Let everybody see the region that ``flight`` has mapped in so many seconds; its pin must be there already."""
+        if flight.reserved < 0:
+            # An exception has torn the settling of the flight that it was to inherit from.
+            self._reserve(flight, hold.size)
         self.torn = True
         windows = self.index.get(hold.identity)
         if windows is None:
@@ -163,6 +171,19 @@ class Tables:
             # It was pinned between the two looks, so the next one is to go.
             passed = {*passed, hold.serial}
         return False
+
+    def bury_for(self, flight: Flight, heir: Flight) -> bool:
+        """The same if what ``heir`` is to map is no larger than that region, and the limits are kept.
+
+        The room goes from one to the other when ``flight`` is settled. The books never show more than before, so nobody
+        can be in the way, and ``heir`` needs no section of its own to reserve it.
+        """
+        hold = self.idle.oldest(())
+        if hold is None or hold.size < heir.nbytes or not self.ledger.keeps_limits():
+            return False
+        flight.evicted = True
+        flight.heir = heir
+        return self.bury(flight, hold)
 
     def someone_unmapping(self) -> Flight | None:
         """A flight whose end gives back room, unless a view turns up."""
@@ -265,6 +286,10 @@ class Tables:
                     ledger.unmap(victim.size)
                     ledger.evictions += flight.evicted
                     self._prune(victim)
+                    heir = flight.heir
+                    # A fork may have ended it first.
+                    if heir is not None and not heir.done:
+                        self._reserve(heir, heir.nbytes)
                 else:
                     victim.pins.discard(TOMBSTONE)
                     if not victim.pins:

@@ -64,13 +64,13 @@ def forgets_that_a_window_was_used_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def evicts_one_too_many(patch: pytest.MonkeyPatch) -> None:
-    reserve = Ledger.reserve
+    allows = Ledger.allows
 
-    def reserve_two(self: Ledger, nbytes: int, *, over_soft: bool) -> bool:
+    def allows_two(self: Ledger, nbytes: int, *, last: bool) -> bool:
         crowded = self.total_handles + 2 > self.max_handles
-        return not (crowded and not over_soft) and reserve(self, nbytes, over_soft=over_soft)
+        return not (crowded and not last) and allows(self, nbytes, last=last)
 
-    patch.setattr(Ledger, "reserve", reserve_two)
+    patch.setattr(Ledger, "allows", allows_two)
 
 
 def never_trims(patch: pytest.MonkeyPatch) -> None:
