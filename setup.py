@@ -31,6 +31,7 @@ HOT = (
     "_lru",
     "_position",
     "_reader",
+    "_sharing",
     "_span",
     "_tables",
 )

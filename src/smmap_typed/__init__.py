@@ -15,7 +15,8 @@ The layers, each of which uses only those below it::
     _hold, _pin                 what is known of each region; what keeps it mapped
     _reader, _file, _grid       system calls; which file; which window
     _window, _stats             values that users get
-    _inside, _types, _platform, exceptions
+    _inside, _sharing           who is inside; what threads may not share without a GIL
+    _types, _platform, exceptions
 """
 
 from types import FunctionType as _FunctionType

@@ -10,9 +10,9 @@ from typing import Self, SupportsIndex, final
 
 from typing_extensions import override
 
-from smmap_typed._platform import FREE_THREADED, unshared
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, natural, no_file
 from smmap_typed._region import Region
+from smmap_typed._sharing import FREE_THREADED, unshared
 from smmap_typed._types import ManagerLike, PathLike, PathOrFd
 
 __all__ = ["WindowCursor"]
@@ -84,7 +84,7 @@ class WindowCursor:
         was, except that at a limit its own window may be given up.
         """
         position = self._position
-        view, hold, _, _ = position.place
+        view, hold, _start, _stop = position.place
         begin = hold.begin
         try:
             stop = offset + size

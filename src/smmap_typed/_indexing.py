@@ -7,7 +7,8 @@ that mypyc does not clear.
 import operator
 from typing import SupportsIndex, TypeAlias, final, overload
 
-from smmap_typed._platform import FREE_THREADED, mypyc_attr, unshared
+from smmap_typed._platform import mypyc_attr
+from smmap_typed._sharing import FREE_THREADED, unshared
 from smmap_typed._span import UNBOUND, Span
 
 __all__ = ["Indexed"]
@@ -37,14 +38,17 @@ class Indexed:
 
     @final
     def __getitem__(self, index: "SupportsIndex | Slice") -> int | bytes:
-        position, begin, length, _ = span = self._span
+        span = self._span
+        length = span.length
         if isinstance(index, slice):
             low, high, step = index.indices(length)
             if step != 1:
                 return span.picked(range(low, high, step))
-            view, hold, _, _ = position.place
+            view, hold, _start, _stop = span.position.place
+            begin = span.begin
             shift = begin - hold.begin
-            # One window holds it: the whole of a hit.
+            # One window holds it: the whole of a hit. Not a slice of the map, which would be bytes at once: compiled
+            # code lets go of what it does not use any more, and the view is what keeps the map open.
             if low + shift >= 0 and low < high <= hold.limit - begin:
                 if FREE_THREADED:
                     view = unshared(view)
@@ -52,13 +56,14 @@ class Indexed:
             # Not to keep its window pinned meanwhile.
             del view
             return span.read(low, high)
-        number = operator.index(index)
+        number = index if isinstance(index, int) else operator.index(index)
         if number < 0:
             number += length
         if not 0 <= number < length:
             raise IndexError(f"index {index} is out of range for {length} bytes")
-        view, hold, _, _ = position.place
-        if hold.begin <= number + begin < hold.limit:
-            return view[number + begin - hold.begin]
+        view, hold, _start, _stop = span.position.place
+        offset = number + span.begin
+        if hold.begin <= offset < hold.limit:
+            return view[offset - hold.begin]
         del view
         return span.read(number, number + 1)[0]

@@ -3,7 +3,6 @@
 import mmap
 import os
 import sys
-import sysconfig
 from collections.abc import Callable
 from mmap import ALLOCATIONGRANULARITY
 from typing import TYPE_CHECKING, Final
@@ -12,7 +11,6 @@ __all__ = [
     "ALLOCATIONGRANULARITY",
     "DEFAULT_MEMORY_SIZE",
     "DEFAULT_WINDOW_SIZE",
-    "FREE_THREADED",
     "IS_WINDOWS",
     "MIB",
     "OPEN_FLAGS",
@@ -25,7 +23,6 @@ __all__ = [
     "mypyc_attr",
     "read_ahead",
     "read_at",
-    "unshared",
 ]
 
 MIB: Final = 1024 * 1024
@@ -62,9 +59,6 @@ DEFAULT_MEMORY_SIZE: Final = 8192 * MIB if is_64_bit() else 1024 * MIB
 PREAD_WINDOW_SIZE: Final = MIB
 
 IS_WINDOWS: Final = os.name == "nt"
-
-FREE_THREADED: Final = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-"""Whether this is a build of CPython without a GIL, whatever it was told to do at its start."""
 
 # O_NONBLOCK: opening a FIFO without a writer would block for ever; it means nothing to a regular file.
 OPEN_FLAGS: Final[int] = (
@@ -111,16 +105,6 @@ else:
 
     def read_ahead(descriptor: int, size: int, offset: int) -> None:
         """Nothing to ask for: this system has no ``posix_fadvise``."""
-
-
-def unshared(view: memoryview) -> memoryview:
-    """A memoryview of the same map that this thread has for itself.
-
-    To take a slice of a memoryview counts up in it, which on free-threaded builds is no atomic step (up to 3.15 at
-    least): two threads that slice one memoryview can lose a count, and with it the map under a user's view, or the
-    right to unmap it. Making a memoryview of the map itself is counted under the map's own lock since 3.14.
-    """
-    return memoryview(view.obj).toreadonly()
 
 
 def has_views(mapping: mmap.mmap) -> bool:

@@ -19,9 +19,10 @@ from smmap_typed._file import Identity, Source
 from smmap_typed._grid import Grid
 from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
-from smmap_typed._platform import FREE_THREADED, WRITING_FLAGS, unshared
+from smmap_typed._platform import WRITING_FLAGS
 from smmap_typed._reader import MmapReader
 from smmap_typed._region import Region, region_of
+from smmap_typed._sharing import FREE_THREADED, unshared
 from smmap_typed.exceptions import (
     CursorInvalidError,
     FileChangedError,
@@ -104,7 +105,7 @@ class Position:
 
     def _lasts(self, place: Place) -> bool:
         """Whether that place, which the caller has read once, is on a region that its manager has not given up."""
-        view, hold, _, _ = place
+        view, hold, _start, _stop = place
         if hold.limit < 0 and view is not _NOTHING:
             # Without the pin, but with the reason.
             self.swap((_NOTHING, hold, 0, 0))
@@ -249,7 +250,7 @@ class Position:
 
     def _take(self, identity: Identity, offset: int, stop: int) -> tuple[memoryview, int]:
         """What one window holds of the bytes up to ``stop``, and how far that is. The view keeps its region mapped."""
-        view, hold, _, _ = self.place
+        view, hold, _start, _stop = self.place
         if not hold.begin <= offset < stop <= hold.limit:
             del view
             self.core.check_open()
@@ -269,7 +270,7 @@ class Position:
             return NOWHERE
         grid = self.core.grid
         stop = grid.wanted_end(offset, size, identity.size)
-        view, hold, _, _ = self.place
+        view, hold, _start, _stop = self.place
         if not hold.begin <= offset < stop <= hold.limit:
             del view
             start = grid.start(offset, stop)

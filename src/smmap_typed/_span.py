@@ -6,10 +6,10 @@ another thread binds the buffer to something else.
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final, final
 
-from smmap_typed._platform import FREE_THREADED, unshared
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position
+from smmap_typed._sharing import FREE_THREADED, unshared
 from smmap_typed.exceptions import SmmapError
 
 __all__ = ["PIECE", "UNBOUND", "Span"]
@@ -19,17 +19,21 @@ PIECE: Final = 256 * 1024
 enough that the cost of a piece does not matter."""
 
 
-class Span(NamedTuple):
+@final
+class Span:
     """``length`` bytes of a file from ``begin``. Indices are relative to ``begin`` and in range."""
 
-    position: Position
-    """The buffer's own."""
-    begin: int
-    """Bytes, absolute in the file."""
-    length: int
-    """Bytes."""
-    flags: int
-    """For os.open, beside the usual ones."""
+    __slots__ = ("begin", "flags", "length", "position")
+
+    def __init__(self, position: Position, begin: int, length: int, flags: int) -> None:
+        self.position: Final = position
+        """The buffer's own."""
+        self.begin: Final = begin
+        """Bytes, absolute in the file."""
+        self.length: Final = length
+        """Bytes."""
+        self.flags: Final = flags
+        """For os.open, beside the usual ones."""
 
     def read(self, low: int, high: int) -> bytes:
         """The bytes between two indices. The position moves to their window, if one window has them."""
@@ -41,7 +45,7 @@ class Span(NamedTuple):
         hold = position.place[1]
         if not hold.begin <= low < high <= hold.limit:
             position.move(low, high - low, self.flags)
-        view, hold, _, _ = position.place
+        view, hold, _start, _stop = position.place
         if hold.begin <= low < high <= hold.limit:
             if FREE_THREADED:
                 view = unshared(view)

@@ -168,8 +168,8 @@ MUTATIONS: Final = (
         "reads twice what a buffer is bound to",
         SlidingWindowMapBuffer.__getitem__,
         (
-            "position, begin, length, _ = span = self._span",
-            "length = len(self); position, begin, _, _ = span = self._span",
+            "length = span.length",
+            "length = span.length; span = self._span",
         ),
         found_by=scenarios.BufferBoundAgain,
         systematically=True,

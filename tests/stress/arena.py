@@ -17,7 +17,7 @@ from smmap_typed import (
     SlidingWindowMapManager,
     StaticWindowMapManager,
 )
-from smmap_typed._platform import FREE_THREADED
+from smmap_typed._sharing import FREE_THREADED
 from stress.files import LARGEST, Files, Reading, StressFile
 from stress.pins import Pins
 from support import GRANULE
