@@ -7,7 +7,7 @@ The modules, each of which uses only those below it::
     run                         worker processes, one for each row of each build
     worker                      what such a process does: measure in turns
     rows                        every row
-    hits, misses, buffers, threads, packs, memory, scans, files, imports
+    hits, misses, buffers, threads, packs, memory, scans, scattered, cold, files, imports
     store                       results, as pyperf keeps them
     contest, stage              rows and turns; the file and the managers
 """

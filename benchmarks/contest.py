@@ -143,6 +143,8 @@ def _round(turns: dict[str, Turn], outcomes: dict[str, Outcome], number: int) ->
     for name in names[first:] + names[:first]:
         try:
             outcomes[name].values.append(turns[name]())
+        except Unavailable:
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             outcomes[name] = _failed(turns, name, error)
 

@@ -2,13 +2,15 @@
 
 from typing import Final
 
-from benchmarks import buffers, files, hits, imports, memory, misses, packs, scans, threads
+from benchmarks import buffers, cold, files, hits, imports, memory, misses, packs, scans, scattered, threads
 from benchmarks.contest import Row
 
 __all__ = ["ROWS", "rows_named", "short_rows"]
 
 _HIT, _MOVE, _CURSOR = hits.ROWS
 _MISS, _MISS_OF_MANY, _COLLECT, _CURVE = misses.ROWS
+_SCAN, _WINDOWS = scans.ROWS
+_RANDOM, _RANDOM_WINDOWS = scattered.ROWS
 _THREADS, _SLOW_OPEN, _MORE_THREADS = threads.ROWS
 
 _ALL: Final = (
@@ -17,7 +19,7 @@ _ALL: Final = (
     *(_CURSOR, _COLLECT, _THREADS, _SLOW_OPEN),
     *packs.ROWS,
     *memory.ROWS,
-    *scans.ROWS,
+    *(_SCAN, *cold.ROWS, _RANDOM, _WINDOWS, _RANDOM_WINDOWS),
     *files.ROWS,
     *imports.ROWS,
     *(_MORE_THREADS, _CURVE),
