@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyperf
 
-from benchmarks import floors
+from benchmarks import floors, instructions
 from benchmarks.contest import Row
 from benchmarks.report import BUILDS, missed, table
 from benchmarks.rows import ROWS, rows_named, short_rows
@@ -28,10 +28,13 @@ class Arguments(argparse.Namespace):
     row: list[str]
     full: bool
     check: bool
+    instructions: bool
     set_floors: bool
     floors: Path
+    counts: Path
     rounds: int
     json: Path | None
+    stored: Path | None
 
 
 def build_of(text: str) -> Build:
@@ -50,11 +53,29 @@ def parse(arguments: Sequence[str]) -> Arguments:
     add("--row", action="append", default=[], choices=ROWS, metavar="ROW", help="this row; may be repeated")
     add("--full", action="store_true", help="every row, not only those with a target")
     add("--check", action="store_true", help="fail if a figure is worse than its floor")
+    add("--instructions", action="store_true", help="count instructions, too, of the hottest rows; needs valgrind")
     add("--set-floors", action="store_true", help="store floors for what was measured")
     add("--floors", type=Path, default=floors.FLOORS, metavar="FILE", help="where the floors are stored")
+    add("--counts", type=Path, default=instructions.STORED, metavar="FILE", help="where the instruction counts are")
     add("--rounds", type=int, default=0, help="of each row")
     add("--json", type=Path, metavar="FILE", help="store all values, for pyperf")
+    add("--stored", type=Path, metavar="FILE", help="measure nothing: the values are in this file, from --json")
     return parser.parse_args(arguments, Arguments())
+
+
+def usable(builds: list[Build]) -> list[Build]:
+    """The builds that are what their names say.
+
+    What should be compiled is pure where there was nothing to compile it with: then the table goes without it, and
+    says so. Anything else is a mistake.
+    """
+    found = {build.name: build.kind() for build in builds}
+    wrong = [name for name in found if name in BUILDS and found[name] != name]
+    if "pure" in wrong:
+        sys.exit("the build called pure is compiled")
+    if "compiled" in wrong:
+        print("No compiled build: there was no C compiler, no mypyc or no GIL where it was made.")
+    return [build for build in builds if build.name not in wrong]
 
 
 def measure(rows: list[Row], builds: list[Build], rounds: int) -> Results:
@@ -76,22 +97,39 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the command line says; the exit status."""
     options = parse(arguments)
     rows = rows_named(options.row) or (list(ROWS.values()) if options.full else short_rows())
-    builds = options.build or [Build(library_here()["smmap_typed_build"], None)]
-    results = measure(rows, builds, options.rounds)
+    builds = usable(options.build) or [Build(library_here()["smmap_typed_build"], None)]
+    results = Results.load(options.stored) if options.stored else measure(rows, builds, options.rounds)
+    names = results.builds() if options.stored else [build.name for build in builds]
     print(table(results, rows, list(BUILDS)))
     if options.json is not None:
         results.dump(options.json)
+    print_list("Targets that are missed:", missed(results, rows))
+    counts = count(builds) if options.instructions else {}
     if options.set_floors:
         floors.dump(floors.of(results, rows), options.floors)
-    print("\n".join(["", "Targets that are missed:", *(missed(results, rows) or ["none"])]))
-    return check(results, rows, options.floors) if options.check else 0
-
-
-def check(results: Results, rows: list[Row], path: Path) -> int:
-    """Name what is below its floor; 1 if there is anything."""
-    worse = floors.below(results, rows, floors.load(path))
-    print("\n".join(["", "Worse than the floor:", *(worse or ["none"])]))
+        if counts:
+            instructions.dump(counts, options.counts)
+    if not options.check:
+        return 0
+    worse = floors.below(results, rows, names, floors.load(options.floors))
+    if counts:
+        worse += instructions.more(counts, instructions.load(options.counts))
+    print_list("Worse than the floor:", worse)
     return 1 if worse else 0
+
+
+def count(builds: list[Build]) -> instructions.Counts:
+    """The instructions of the hottest rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        counts = instructions.count_all(builds, Path(folder))
+    for build, of_rows in counts.items():
+        print_list(f"Instructions of one operation, {build}:", [f"{key}: {of_rows[key]:,.0f}" for key in of_rows])
+    return counts
+
+
+def print_list(title: str, items: list[str]) -> None:
+    """A heading and its lines."""
+    print("\n".join(["", title, *(items or ["none"])]))
 
 
 if __name__ == "__main__":

@@ -26,21 +26,19 @@ class Cell:
     unit: str = ""
     """Of a figure that is no ratio."""
     fails: bool = False
-    """Whether smmap breaks there."""
+    """Whether smmap breaks there, and this library does not."""
+    due: bool = True
+    """Whether the line has this kind of figure at all."""
 
     @property
     def reached(self) -> bool:
         """Whether the promise is kept; True without one."""
-        if self.limit is None or self.fails:
-            return True
-        if self.value is None:
-            return False
-        return self.value >= self.limit if self.kind == SPEED else self.value <= self.limit
+        return self.limit is None or self.fails or self.keeps(self.limit)
 
     def keeps(self, floor: float) -> bool:
-        """Whether the figure is at least as good as that; True if there is none."""
+        """Whether there is a figure that is at least as good as that."""
         if self.value is None:
-            return True
+            return False
         return self.value >= floor if self.kind == SPEED else self.value <= floor
 
     def number(self, value: float) -> str:
@@ -63,9 +61,11 @@ class Cell:
 def cells(results: Results, row: Row, line: Line, build: str) -> tuple[Cell, Cell]:
     """How many times smmap's speed, and how many times the cost of the bare operation."""
     faster = results.ratio(row.key, build, line.smmap, line.ours)
-    fails = f"{line.smmap}: " in results.failures.get((row.key, build), "")
-    speed = Cell(SPEED, faster, line.at_least.of(build), fails=fails)
+    works = (row.key, build, line.ours) in results.values
+    fails = works and f"{line.smmap}: " in results.failures.get((row.key, build), "")
+    speed = Cell(SPEED, faster, line.at_least.of(build), fails=fails, due=line.smmap is not None)
     if line.figure:
         figure = results.figure(row.key, build, line.ours)
         return speed, Cell(COST, figure, line.at_most.of(build), unit=row.unit)
-    return speed, Cell(COST, results.ratio(row.key, build, line.ours, line.bare), line.at_most.of(build))
+    cost = results.ratio(row.key, build, line.ours, line.bare)
+    return speed, Cell(COST, cost, line.at_most.of(build), due=line.bare is not None)

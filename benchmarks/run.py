@@ -12,9 +12,9 @@ import pyperf
 from benchmarks.contest import Row
 from benchmarks.worker import NOT_HERE
 
-__all__ = ["Build", "Runner"]
+__all__ = ["ROOT", "Build", "Runner"]
 
-_ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[1]
 _PATIENCE_SECONDS: Final = 600
 
 
@@ -32,6 +32,13 @@ class Build:
         if self.folder is not None:
             environment["PYTHONPATH"] = str(self.folder.resolve())
         return environment
+
+    def kind(self) -> str:
+        """Whether it is "pure" or "compiled", whatever its name says."""
+        question = "from benchmarks.worker import library_here; print(library_here()['smmap_typed_build'])"
+        command = (sys.executable, "-c", question)
+        done = subprocess.run(command, cwd=ROOT, env=self.environment(), stdout=subprocess.PIPE, text=True, check=True)
+        return done.stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Runner:
     def _works(self, module: str, row: Row, build: Build, arguments: tuple[str, ...]) -> bool:
         done = subprocess.run(
             (sys.executable, "-m", module, *arguments),
-            cwd=_ROOT,
+            cwd=ROOT,
             env=build.environment(),
             stderr=subprocess.PIPE,
             text=True,

@@ -6,6 +6,7 @@ their metadata, except what changes from minute to minute or names the machine.
 
 import statistics
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
@@ -36,6 +37,7 @@ def _version(name: str) -> str:
         return "none"
 
 
+@cache
 def surroundings() -> dict[str, str | int | float]:
     """What pyperf tells of the machine and the interpreter, and our versions."""
     collected = pyperf.Run([1.0], metadata={"name": "nothing"}).get_metadata()

@@ -4,22 +4,19 @@
 here it is made sure.
 """
 
-import resource
 import sys
 from pathlib import Path
 
 import pyperf
 
 import smmap_typed
-from benchmarks.contest import Row, Unavailable, measure
+from benchmarks.contest import Unavailable, measure
+from benchmarks.descriptors import allow_descriptors
 from benchmarks.rows import ROWS
 from benchmarks.stage import Stage
 from benchmarks.store import benchmarks_of
 
 __all__ = ["NOT_HERE", "library_here", "main"]
-
-# What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
-assert sys.platform != "win32"
 
 NOT_HERE = 75
 """The exit status for a row that this machine cannot show."""
@@ -36,14 +33,6 @@ def check_build(build: str) -> None:
     found = library_here()["smmap_typed_build"]
     if build in {"pure", "compiled"} and build != found:
         sys.exit(f"the build called {build} is {found}: {smmap_typed.__file__}")
-
-
-def allow_descriptors(row: Row) -> None:
-    """Before CPython 3.13 each map costs one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most != resource.RLIM_INFINITY and most < row.descriptors:
-        raise Unavailable(f"needs {row.descriptors} descriptors, and {most} are allowed")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main(key: str, build: str, folder: str, rounds: str, results: str) -> None:
