@@ -66,15 +66,13 @@ def parse(arguments: Sequence[str]) -> Arguments:
 def usable(builds: list[Build]) -> list[Build]:
     """The builds that are what their names say.
 
-    What should be compiled is pure where there was nothing to compile it with: then the table goes without it, and
-    says so. Anything else is a mistake.
+    What should be compiled is pure where there was nothing to compile it with: then the table goes without it. Any
+    other difference is a mistake.
     """
     found = {build.name: build.kind() for build in builds}
     wrong = [name for name in found if name in BUILDS and found[name] != name]
     if "pure" in wrong:
         sys.exit("the build called pure is compiled")
-    if "compiled" in wrong:
-        print("No compiled build: there was no C compiler, no mypyc or no GIL where it was made.")
     return [build for build in builds if build.name not in wrong]
 
 
@@ -97,10 +95,12 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the command line says; the exit status."""
     options = parse(arguments)
     rows = rows_named(options.row) or (list(ROWS.values()) if options.full else short_rows())
-    builds = usable(options.build) or [Build(library_here()["smmap_typed_build"], None)]
+    builds = usable(options.build) if options.build else [Build(library_here()["smmap_typed_build"], None)]
     results = Results.load(options.stored) if options.stored else measure(rows, builds, options.rounds)
     names = results.builds() if options.stored else [build.name for build in builds]
     print(table(results, rows, list(BUILDS)))
+    if len(builds) < len(options.build):
+        print("\nThe compiled build is pure here: there was no C compiler, no mypyc or no GIL where it was made.")
     if options.json is not None:
         results.dump(options.json)
     print_list("Targets that are missed:", missed(results, rows))
