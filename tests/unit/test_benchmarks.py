@@ -116,10 +116,10 @@ def test_a_slow_row_fails_the_check(floor_file: Path, capsys: pytest.CaptureFixt
     assert check(results_of({"hit": slower}), floor_file) == 1
     _, _, complaints = capsys.readouterr().out.partition("Worse than the floor:\n")
     assert complaints.splitlines() == [
-        f"{HIT}, times smmap, pure: 2.00, and the floor is 2.67",
-        f"{HIT}, to the bare operation, pure: 4.00, and the floor is 3.00",
-        f"{HIT}, times smmap, compiled: 2.00, and the floor is 2.67",
-        f"{HIT}, to the bare operation, compiled: 4.00, and the floor is 3.00",
+        f"{HIT}, times smmap, pure: 2.00, and the floor is 3.20",
+        f"{HIT}, to the bare operation, pure: 4.00, and the floor is 2.50",
+        f"{HIT}, times smmap, compiled: 2.00, and the floor is 3.20",
+        f"{HIT}, to the bare operation, compiled: 4.00, and the floor is 2.50",
     ]
 
 
