@@ -3,7 +3,11 @@
 A process with two turns of a row, less a process with one, is one turn, without the start of the interpreter. Hashes
 are the same each time (``PYTHONHASHSEED=0``). What the kernel does is not counted.
 
-SPREAD_FIGURES
+Counts are steadier than ratios of times. Five runs of each row and build, while other processes kept both cores busy,
+gave the same count to the last digit, but once one that was 0.2 % higher; runs in other folders differ by 0.2 %, too.
+Ratios of the same rows, at the same time, differed by up to 11 % by the thread's clock, and by up to 163 % by the
+clock on the wall. But a count knows nothing of what an instruction costs, nor of the kernel's, and is true for one
+interpreter only: so it stands beside the ratios, not in their place.
 """
 
 import json
@@ -17,6 +21,7 @@ from typing import Final, TypeAlias
 
 from benchmarks.counted import OPERATIONS
 from benchmarks.run import ROOT, Build
+from benchmarks.stage import Stage
 
 __all__ = ["STORED", "Counts", "circumstances", "count_all", "dump", "load", "more"]
 
@@ -68,6 +73,8 @@ def count_all(builds: list[Build], folder: Path) -> Counts:
     """Those of every row that has a stored count, for each build."""
     if reason := missing_tool():
         sys.exit(f"instructions cannot be counted: {reason}")
+    # Or the first process would make the file, and the second find it.
+    assert Stage(folder).file.exists()
     counts: Counts = {}
     for build in builds:
         counts[build.name] = {}
