@@ -13,9 +13,6 @@ from benchmarks.stage import MIB, Manager, Stage, bare_map, ours, theirs
 
 __all__ = ["ROWS"]
 
-# What it takes to empty the page cache is POSIX; the type checkers pass over the rest on Windows.
-assert sys.platform != "win32"
-
 COLD_SIZE: Final = 128 * MIB
 SAMPLES: Final = 8
 """Few, since a sample can make the kernel read ahead, and that is no longer cold."""
@@ -28,8 +25,6 @@ def cached_part(stage: Stage) -> float:
     The kernel is asked for bytes that it need not wait for. What /proc/self/io counts is no judge: readahead for a
     map is not always counted as the process's own.
     """
-    if sys.platform != "linux":
-        raise Unavailable("this system does not tell what is in its cache")
     places = range(0, COLD_SIZE, COLD_SIZE // SAMPLES)
     descriptor = os.open(stage.full_file, os.O_RDONLY)
     try:
@@ -40,26 +35,26 @@ def cached_part(stage: Stage) -> float:
 
 def is_cached(descriptor: int, offset: int) -> bool:
     """Whether a read there need not wait for the disk."""
-    if sys.platform != "linux":
-        return False
-    try:
-        return os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        raise Unavailable(f"this file system does not tell what is in the cache: {error.strerror}") from error
+    if sys.platform == "linux":
+        try:
+            return os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise Unavailable(f"this file system does not tell what is cached: {error.strerror}") from error
+    else:
+        raise Unavailable("this system does not tell what is in its cache")
 
 
 def drop_from_cache(stage: Stage) -> None:
     """Make the kernel forget the file; Unavailable if it does not let us."""
-    if sys.platform != "linux":
-        raise Unavailable("this system has no posix_fadvise")
-    descriptor = os.open(stage.full_file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
+    if sys.platform == "linux":
+        descriptor = os.open(stage.full_file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
     if cached_part(stage) > 0:
         raise Unavailable("the kernel does not let us empty its cache")
 

@@ -5,7 +5,7 @@ are the same each time (``PYTHONHASHSEED=0``). What the kernel does is not count
 
 Counts are steadier than ratios of times. Five runs of each row and build, while other processes kept both cores busy,
 gave the same count to the last digit, but once one that was 0.2 % higher; runs in other folders differ by 0.2 %, too.
-Ratios of the same rows, at the same time, differed by up to 11 % by the thread's clock, and by up to 163 % by the
+Ratios of the same rows, under the same load, differed by up to 13 % by the thread's clock, and by up to 163 % by the
 clock on the wall. But a count knows nothing of what an instruction costs, nor of the kernel's, and is true for one
 interpreter only: so it stands beside the ratios, not in their place.
 """

@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from typing import Final
 
 from benchmarks.contest import Factory, Line, Row, Turn, timed
@@ -41,8 +42,9 @@ def random_pread(stage: Stage) -> Turn:
     offsets = places()
 
     def work() -> None:
-        for offset in offsets:
-            os.pread(descriptor, PAGE, offset)
+        if sys.platform != "win32":
+            for offset in offsets:
+                os.pread(descriptor, PAGE, offset)
 
     return timed(READS, work)
 
