@@ -117,7 +117,7 @@ def compiled(session: nox.Session) -> None:
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install(f"{wheel}[cli]")
     session.run("python", "-c", "import smmap_typed; assert smmap_typed.COMPILED")
-    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS)]
+    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS)]
     session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", "tests/stateful")
     session.run("pytest", "tests/stress", "tests/downstream")
 
@@ -125,7 +125,7 @@ def compiled(session: nox.Session) -> None:
 @nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """Report the lines and branches that the unit tests and state machines leave out."""
-    install(session, "test", "peer")
+    install(session, "test", "bench")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "tests/unit", "tests/stateful", *session.posargs)
     session.run("coverage", "combine")
