@@ -26,6 +26,7 @@ PLATFORMS: Final = [("linux", "Linux"), ("darwin", "Darwin"), ("win32", "Windows
 # Unit tests that a session of their own runs, under one interpreter and with what they need.
 DOCUMENTATION_TESTS: Final = "tests/unit/test_documentation.py"
 STUB_TESTS: Final = "tests/unit/test_stubs.py"
+BENCHMARK_TESTS: Final = "tests/unit/test_benchmarks.py"
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -51,7 +52,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types for every version and platform, the public API, and the stubs of smmap."""
+    """Check types for every version and platform, the public API, the stubs of smmap, and the benchmarks."""
     install(session, "types")
     for version, (mypy_platform, pyright_platform) in itertools.product(VERSIONS, PLATFORMS):
         session.run("mypy", "--python-version", version, "--platform", mypy_platform)
@@ -59,14 +60,14 @@ def types(session: nox.Session) -> None:
         if version in (VERSIONS[0], VERSIONS[-1]):
             session.run("pyright", "--pythonversion", version, "--pythonplatform", pyright_platform)
     session.run("pyright", "--verifytypes", "smmap_typed", "--ignoreexternal")
-    session.run("pytest", STUB_TESTS)
+    session.run("pytest", STUB_TESTS, BENCHMARK_TESTS)
 
 
 @nox.session(python=[*VERSIONS, *FREE_THREADED])
 def unit(session: nox.Session) -> None:
     """Run the unit tests under each interpreter that is here; arguments go to pytest."""
     install(session, "test", "peer")
-    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS)]
+    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS)]
     session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", *session.posargs)
 
 
@@ -116,7 +117,7 @@ def compiled(session: nox.Session) -> None:
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install(f"{wheel}[cli]")
     session.run("python", "-c", "import smmap_typed; assert smmap_typed.COMPILED")
-    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS)]
+    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS)]
     session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", "tests/stateful")
     session.run("pytest", "tests/stress", "tests/downstream")
 
@@ -124,7 +125,7 @@ def compiled(session: nox.Session) -> None:
 @nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """Report the lines and branches that the unit tests and state machines leave out."""
-    install(session, "test", "peer")
+    install(session, "test", "bench")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "tests/unit", "tests/stateful", *session.posargs)
     session.run("coverage", "combine")
@@ -133,6 +134,24 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Compare the speed with smmap's and with the bare system calls, as ratios."""
-    install(session, "peer")
-    session.run("python", "-m", "benchmarks", *session.posargs)
+    """Compare the speed of both builds with smmap's and with the bare system calls; `-- --help` tells more."""
+    session.install("-e.", *nox.project.dependency_groups(PROJECT, "bench"))
+    builds = [f"--build={name}={build(session, name)}" for name in ("pure", "compiled")]
+    session.run("python", "-m", "benchmarks", *builds, *session.posargs)
+
+
+def build(session: nox.Session, name: str) -> str:
+    """Install the project as a user would, pure or compiled, into a folder of its own.
+
+    By pip, since uv would take what it once built of this folder for any build of it.
+    """
+    folder = Path(session.create_tmp()).resolve() / name
+    # What a former build left behind: setuptools would put it into the next one.
+    for remains in (folder, Path("build")):
+        shutil.rmtree(remains, ignore_errors=True)
+    session.run(
+        *("python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), "."),
+        env={"SMMAP_TYPED_MYPYC": "1" if name == "compiled" else "0"},
+    )
+    shutil.rmtree("build", ignore_errors=True)
+    return str(folder)

@@ -1,1 +1,15 @@
-"""Benchmarks: ratios to smmap and to the bare operation, measured side by side in one process."""
+"""Benchmarks: ratios to smmap and to the bare operation, measured side by side in one process.
+
+The modules, each of which uses only those below it::
+
+    __main__                    the command line
+    report, floors, judging     the table; what no figure may fall below; what became of the targets
+    instructions                counts of instructions, and what none may exceed
+    run                         worker processes, one for each row of each build
+    worker, counted             what such a process does: measure in turns; or little, under callgrind
+    rows                        every row
+    hits, misses, buffers, threads, packs, memory, scans, scattered, cold, files, imports
+    store                       results, as pyperf keeps them
+    descriptors                 how many a row needs
+    contest, stage              rows and turns; the file and the managers
+"""
