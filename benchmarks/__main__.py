@@ -1,81 +1,98 @@
-"""``python -m benchmarks``: run every row and print the ratios beside what is to be reached.
+"""``python -m benchmarks``: measure every row, and print the figures beside what is to be reached.
 
-Contestants take turns, so that a slow moment of the machine strikes all of them; each ratio is the median over the
-rounds. In the rows of threads the bare operation is the same by one thread. Times are not printed, since on shared
-machines they mean nothing; except one, which is a promise: how long a reader waits at most while a file opens slowly.
+Only ratios are printed, since times on shared machines mean nothing; except bytes, and one time that is a promise: how
+long a reader waits at most while a file opens slowly.
 """
 
-import gc
-import math
-import resource
-import statistics
+import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.rows import ROWS, Factory, Row, make_file
-from benchmarks.threads import THREAD_ROWS, worst_round
+import pyperf
 
-# What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
-assert sys.platform != "win32"
-
-ROUNDS = 21
-WORST_ROUND = 20
-"""Milliseconds, at most."""
-
-
-def allow_many_descriptors() -> None:
-    """Before CPython 3.13 each map costs one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+from benchmarks import floors
+from benchmarks.contest import Row
+from benchmarks.report import BUILDS, missed, table
+from benchmarks.rows import ROWS, rows_named, short_rows
+from benchmarks.run import Build, Runner
+from benchmarks.store import Results
+from benchmarks.worker import library_here
 
 
-def measure(row: Row, path: Path) -> tuple[float | None, float | None]:
-    """How many times smmap's speed, and how many times the time of the bare operation."""
+class Arguments(argparse.Namespace):
+    """What the command line says."""
 
-    def ratio(numerator: Factory | None, denominator: Factory | None) -> float | None:
-        if numerator is None or denominator is None:
-            return None
-        above, below = numerator(path), denominator(path)
-        ratios: list[float] = []
-        for _ in range(ROUNDS):
-            gc.collect()
-            try:
-                ratios.append(above() / below())
-            except BaseExceptionGroup:
-                # smmap in threads.
-                return math.nan
-        return statistics.median(ratios)
-
-    return ratio(row.smmap, row.ours), ratio(row.ours, row.bare)
+    build: list[Build]
+    row: list[str]
+    full: bool
+    check: bool
+    set_floors: bool
+    floors: Path
+    rounds: int
+    json: Path | None
 
 
-def cell(measured: float | None, target: float | None, *, more_is_better: bool) -> str:
-    """A figure, what it is to be, and whether it is."""
-    if measured is None:
-        return "-"
-    if math.isnan(measured):
-        return "fails"
-    if target is None:
-        return f"{measured:.2f}"
-    reached = measured >= target if more_is_better else measured <= target
-    return f"{measured:.2f} ({'>=' if more_is_better else '<='} {target:g}: {'yes' if reached else 'NO'})"
+def build_of(text: str) -> Build:
+    """From NAME=FOLDER."""
+    name, equals, folder = text.partition("=")
+    if not (name and equals and Path(folder, "smmap_typed").is_dir()):
+        raise argparse.ArgumentTypeError(f"expected NAME=FOLDER, a folder with smmap_typed in it, got {text!r}")
+    return Build(name, Path(folder))
 
 
-def main() -> None:
-    """Print the table."""
-    allow_many_descriptors()
-    print(f"{'':38} {'times smmap':>24} {'to the bare operation':>24}")
+def parse(arguments: Sequence[str]) -> Arguments:
+    """Read the command line."""
+    parser = argparse.ArgumentParser("benchmarks", description=(__doc__ or "").partition(": ")[2])
+    add = parser.add_argument
+    add("--build", action="append", default=[], type=build_of, metavar="NAME=FOLDER", help="a build, pure or compiled")
+    add("--row", action="append", default=[], choices=ROWS, metavar="ROW", help="this row; may be repeated")
+    add("--full", action="store_true", help="every row, not only those with a target")
+    add("--check", action="store_true", help="fail if a figure is worse than its floor")
+    add("--set-floors", action="store_true", help="store floors for what was measured")
+    add("--floors", type=Path, default=floors.FLOORS, metavar="FILE", help="where the floors are stored")
+    add("--rounds", type=int, default=0, help="of each row")
+    add("--json", type=Path, metavar="FILE", help="store all values, for pyperf")
+    return parser.parse_args(arguments, Arguments())
+
+
+def measure(rows: list[Row], builds: list[Build], rounds: int) -> Results:
+    """All rows of all builds, one process after the other. A row goes by both builds before the next one."""
+    benchmarks: list[pyperf.Benchmark] = []
     with tempfile.TemporaryDirectory() as folder:
-        path = make_file(Path(folder))
-        for row in (*ROWS, *THREAD_ROWS):
-            to_smmap, to_bare = measure(row, path)
-            left = cell(to_smmap, row.at_least, more_is_better=True)
-            right = cell(to_bare, row.at_most, more_is_better=False)
-            print(f"{row.name:38} {left:>24} {right:>24}", flush=True)
-        worst = cell(worst_round(path), WORST_ROUND, more_is_better=False)
-        print(f"{'ms of a round while an open takes 500':38} {'-':>24} {worst:>24}")
+        runner = Runner(Path(folder), rounds)
+        for row in rows:
+            print(f"{row.key} ...", end=" ", file=sys.stderr, flush=True)
+            for build in builds:
+                benchmarks += runner.measure(row, build)
+    print(file=sys.stderr)
+    if not benchmarks:
+        sys.exit("nothing could be measured")
+    return Results.of(benchmarks)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says; the exit status."""
+    options = parse(arguments)
+    rows = rows_named(options.row) or (list(ROWS.values()) if options.full else short_rows())
+    builds = options.build or [Build(library_here()["smmap_typed_build"], None)]
+    results = measure(rows, builds, options.rounds)
+    print(table(results, rows, list(BUILDS)))
+    if options.json is not None:
+        results.dump(options.json)
+    if options.set_floors:
+        floors.dump(floors.of(results, rows), options.floors)
+    print("\n".join(["", "Targets that are missed:", *(missed(results, rows) or ["none"])]))
+    return check(results, rows, options.floors) if options.check else 0
+
+
+def check(results: Results, rows: list[Row], path: Path) -> int:
+    """Name what is below its floor; 1 if there is anything."""
+    worse = floors.below(results, rows, floors.load(path))
+    print("\n".join(["", "Worse than the floor:", *(worse or ["none"])]))
+    return 1 if worse else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
