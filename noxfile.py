@@ -113,6 +113,6 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Compare the speed with smmap's and with the bare system calls, as ratios."""
-    install(session, "peer")
+    """Compare the speed with smmap's and with the bare system calls, as ratios; `--full`, `--check`, `--json FILE`."""
+    install(session, "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)

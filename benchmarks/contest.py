@@ -16,7 +16,19 @@ from typing import Final, Literal
 
 from benchmarks.stage import Stage
 
-__all__ = ["NO_TARGET", "Factory", "Line", "Outcome", "Row", "Target", "Turn", "Unavailable", "measure", "median_ratio", "timed"]
+__all__ = [
+    "NO_TARGET",
+    "Factory",
+    "Line",
+    "Outcome",
+    "Row",
+    "Target",
+    "Turn",
+    "Unavailable",
+    "measure",
+    "median_ratio",
+    "timed",
+]
 
 Turn = Callable[[], float]
 """Does the operation some times; what one cost, in the unit of the row."""
@@ -78,7 +90,7 @@ class Row:
 class Outcome:
     """What one contestant's turns cost, in the order of the rounds."""
 
-    values: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list[float])
     failure: str = ""
     """Why there are none."""
 

@@ -141,7 +141,9 @@ ROWS: Final = (
     Row(
         "miss curve",
         curve(),
-        tuple(Line(f"a miss, {live:,} live windows", f"ours {live}", f"smmap {live}", f"bare {live}") for live in CURVE),
+        tuple(
+            Line(f"a miss, {live:,} live windows", f"ours {live}", f"smmap {live}", f"bare {live}") for live in CURVE
+        ),
         rounds=11,
         short=False,
         descriptors=17_000,

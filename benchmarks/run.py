@@ -48,12 +48,6 @@ class Runner:
         command = (row.key, build.name, str(self.folder), str(self.rounds), str(results))
         return _load(results) if self._works("benchmarks.worker", row, build, command) else []
 
-    def count(self, row: Row, build: Build) -> list[pyperf.Benchmark]:
-        """The instructions of one operation of each contestant; nothing if they cannot be counted."""
-        results = self.folder / "results.json"
-        command = (row.key, build.name, str(self.folder), str(results))
-        return _load(results) if self._works("benchmarks.instructions", row, build, command) else []
-
     def _works(self, module: str, row: Row, build: Build, arguments: tuple[str, ...]) -> bool:
         done = subprocess.run(
             (sys.executable, "-m", module, *arguments),

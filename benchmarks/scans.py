@@ -276,7 +276,12 @@ ROWS: Final = (
     ),
     Row(
         "cold scan",
-        {"smmap": cold(cold_cursor(theirs)), "ours": cold(cold_cursor(ours)), "one map": cold(cold_map), "read": cold(cold_read)},
+        {
+            "smmap": cold(cold_cursor(theirs)),
+            "ours": cold(cold_cursor(ours)),
+            "one map": cold(cold_map),
+            "read": cold(cold_read),
+        },
         _lines("scan of 128 MiB, cold", "one map", "read"),
         rounds=7,
         short=False,

@@ -15,9 +15,8 @@ import pyperf
 
 from benchmarks.contest import Outcome, Row, median_ratio
 
-__all__ = ["INSTRUCTIONS", "Results", "benchmarks_of", "instructions_of"]
+__all__ = ["Results", "benchmarks_of"]
 
-INSTRUCTIONS: Final = "instructions"
 _LEFT_OUT: Final = {
     *("boot_time", "command_max_rss", "cpu_freq", "cpu_temp", "date", "duration", "hostname", "load_avg_1min"),
     *("mem_max_rss", "python_executable", "runnable_threads", "uptime"),
@@ -52,12 +51,6 @@ def benchmarks_of(
     if failures:
         common["failures"] = failures
     return [_benchmark(common, name, outcome.values) for name, outcome in outcomes.items() if outcome.values]
-
-
-def instructions_of(row: Row, build: str, library: dict[str, str], counts: dict[str, float]) -> list[pyperf.Benchmark]:
-    """The same for instructions of one operation."""
-    common = surroundings() | library | {"row": f"{row.key}, {INSTRUCTIONS}", "build": build, "unit": "integer"}
-    return [_benchmark(common, name, [count]) for name, count in counts.items()]
 
 
 def _benchmark(common: dict[str, str | int | float], contestant: str, values: list[float]) -> pyperf.Benchmark:

@@ -92,9 +92,11 @@ def slow_open(stage: Stage) -> Turn:
 
 
 def contest(*counts: int) -> dict[str, Factory]:
-    """smmap and this library, by so many threads each."""
+    """Smmap and this library, by so many threads each."""
     return {
-        f"{who} {count}": moves(manager, count) for who, manager in (("smmap", theirs), ("ours", ours)) for count in counts
+        f"{who} {count}": moves(manager, count)
+        for who, manager in (("smmap", theirs), ("ours", ours))
+        for count in counts
     }
 
 
@@ -118,7 +120,11 @@ ROWS: Final = (
         {"ours": slow_open},
         (
             Line(
-                "longest round while an open takes 500 ms", smmap=None, bare=None, figure=True, at_most=Target(0.020, 0.020)
+                "longest round while an open takes 500 ms",
+                smmap=None,
+                bare=None,
+                figure=True,
+                at_most=Target(0.020, 0.020),
             ),
         ),
         rounds=RUNS,
