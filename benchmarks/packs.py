@@ -4,7 +4,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol
@@ -32,12 +32,6 @@ class Database(Protocol):
 
     def sha_iter(self) -> Iterator[bytes]: ...
     def stream(self, sha: bytes) -> Stream: ...
-
-
-class Databases(Protocol):
-    """What is used of the module ``gitdb.db``."""
-
-    def PackedDB(self, root: str) -> Database: ...  # noqa: N802 - gitdb's name
 
 
 def history() -> Iterator[bytes]:
@@ -68,14 +62,14 @@ def pack_folder(stage: Stage) -> Path:
     return repository / "objects/pack"
 
 
-def gitdb_on(library: str) -> Databases:
-    """A ``gitdb.db`` of its own whose ``smmap`` is that library; the modules of this process stay as they are."""
+def gitdb_on(library: str) -> Callable[[str], Database]:
+    """A ``PackedDB`` from a gitdb of its own whose ``smmap`` is that library; the modules of this process stay as they are."""
     aside = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in {"smmap", "gitdb"}}
     try:
         if library == "smmap_typed":
             compat.install()
-        databases: Databases = import_module("gitdb.db")
-        return databases
+        packed: Callable[[str], Database] = vars(import_module("gitdb.db"))["PackedDB"]
+        return packed
     finally:
         for name in [name for name in sys.modules if name.partition(".")[0] in {"smmap", "gitdb"}]:
             del sys.modules[name]
@@ -87,10 +81,10 @@ def read_pack(library: str) -> Factory:
 
     def make(stage: Stage) -> Turn:
         folder = str(pack_folder(stage))
-        databases = gitdb_on(library)
+        packed = gitdb_on(library)
 
         def work() -> None:
-            database = databases.PackedDB(folder)
+            database = packed(folder)
             assert sum(1 for sha in database.sha_iter() if database.stream(sha).read()) > OBJECTS // 2
 
         return timed(OBJECTS, work)
