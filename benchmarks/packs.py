@@ -63,7 +63,7 @@ def pack_folder(stage: Stage) -> Path:
 
 
 def gitdb_on(library: str) -> Callable[[str], Database]:
-    """A ``PackedDB`` from a gitdb of its own whose ``smmap`` is that library; the modules of this process stay as they are."""
+    """A ``PackedDB`` from a gitdb of its own whose ``smmap`` is that library."""
     aside = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in {"smmap", "gitdb"}}
     try:
         if library == "smmap_typed":
