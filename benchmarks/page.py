@@ -6,17 +6,24 @@ from typing import Final
 
 import pyperf
 
+from benchmarks.contest import Line, Row
+from benchmarks.judging import cells
 from benchmarks.report import BUILDS, markdown
 from benchmarks.rows import ROWS
 from benchmarks.store import Results
 
-__all__ = ["digest", "load", "write"]
+__all__ = ["ROOT", "digest", "load", "name_of", "write"]
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs/performance.md"
 RESULTS: Final = ROOT / "benchmarks/results"
 BEGIN: Final = "<!-- figures: written by python -m benchmarks.plot -->"
 END: Final = "<!-- end of the figures -->"
+NAMES: Final = {
+    "move": "`use_region(o, 64).buffer()`, among 256 mapped windows",
+    "long slice of smmap": "`buf[i:i+4 MiB]` over four windows",
+}
+"""Of rows whose lines have names that lean on the line before."""
 
 
 def stored() -> list[Path]:
@@ -56,7 +63,24 @@ def machine(results: Results) -> str:
 def figures(results: Results) -> str:
     """What stands between the markers."""
     rows = [row for row in ROWS.values() if row.key in results.rows()]
-    return f"{machine(results)}\n\n{markdown(results, rows, list(BUILDS))}"
+    blocks = [machine(results), markdown(results, rows, list(BUILDS)), *(behind(results, rows, one) for one in BUILDS)]
+    return "\n\n".join(blocks)
+
+
+def name_of(row: Row, line: Line) -> str:
+    """What a line is called where it stands alone: without its rival, and whole."""
+    return NAMES.get(row.key) or line.name.partition(", beside")[0].partition("; bare")[0]
+
+
+def behind(results: Results, rows: list[Row], build: str) -> str:
+    """One sentence on where smmap is faster."""
+    slower = [
+        name_of(row, line)
+        for row in rows
+        for line in row.lines
+        if row.unit == "second" and (speed := cells(results, row, line, build)[0].value) is not None and speed < 1
+    ]
+    return f"smmap is faster than the {build} build in: {'; '.join(dict.fromkeys(slower)) or 'no row'}."
 
 
 def write(results: Results) -> None:

@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from benchmarks import page
-from benchmarks.contest import Line
 from benchmarks.misses import CURVE
 from benchmarks.rows import ROWS
 from benchmarks.scans import SCAN_WINDOWS
@@ -53,11 +52,6 @@ FINE_TICKS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 3, 5, 7)
 """Where an axis of ratios has a line, the latter if it would have fewer than three."""
 FEWEST_TICKS: Final = 3
 
-LABELS: Final = {
-    "move": "use_region(o, 64).buffer(), among 256 mapped windows",
-    "long slice of smmap": "buf[i:i+4 MiB] over four windows",
-}
-"""Of rows whose lines have names that lean on the line before."""
 BESIDE_BARE: Final = (
     *("hit", "move", "byte", "short slice", "long slice", "cursor", "miss 64", "miss 4096", "collect"),
     *("scan", "random reads"),
@@ -93,11 +87,6 @@ def pooled(results: Results, row: str, above: str | None, below: str | None) -> 
         )
     ]
     return statistics.median(ratios) if ratios else None
-
-
-def label_of(key: str, line: Line) -> str:
-    """What a bar is called: the line's name without its rival."""
-    return LABELS.get(key) or line.name.replace("`", "").partition(", beside")[0].partition("; bare")[0]
 
 
 def number(value: float) -> str:
@@ -183,7 +172,7 @@ def beside_bare(results: Results) -> Figure:
         line = ROWS[key].lines[0]
         ratios = {SMMAP.name: pooled(results, key, line.smmap, line.bare)}
         ratios |= {one.name: results.ratio(key, one.name, line.ours, line.bare) for one in OURS}
-        groups.append((label_of(key, line), ratios))
+        groups.append((page.name_of(ROWS[key], line).replace("`", ""), ratios))
     return bars(
         "What an operation costs: shorter is better",
         "times the bare operation, which is the line at 1",
@@ -195,7 +184,10 @@ def beside_bare(results: Results) -> Figure:
 def beside_smmap(results: Results) -> Figure:
     """How many times smmap's speed."""
     groups = [
-        (label_of(row.key, line), {one.name: results.ratio(row.key, one.name, line.smmap, line.ours) for one in OURS})
+        (
+            page.name_of(row, line).replace("`", ""),
+            {one.name: results.ratio(row.key, one.name, line.smmap, line.ours) for one in OURS},
+        )
         for row in ROWS.values()
         for line in row.lines
         if line.smmap is not None and row.unit == "second" and row.key not in {"threads", "miss curve"}
