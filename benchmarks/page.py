@@ -28,11 +28,10 @@ NAMES: Final = {
 
 def stored() -> list[Path]:
     """Every file of results; SystemExit if there is none."""
-    return sorted(RESULTS.glob("*.json")) or _exit(f"nothing in {RESULTS}: measure with python -m benchmarks --json")
-
-
-def _exit(message: str) -> list[Path]:
-    raise SystemExit(message)
+    paths = sorted(RESULTS.glob("*.json"))
+    if not paths:
+        raise SystemExit(f"no results in {RESULTS}: measure with python -m benchmarks --full --json FILE")
+    return paths
 
 
 def load() -> Results:
@@ -49,15 +48,11 @@ def digest() -> str:
 def machine(results: Results) -> str:
     """One sentence on where and with what this was measured."""
     known = results.suite.get_metadata()
-    parts = [
-        f"{known.get('python_implementation', 'python')} {known.get('python_version', '')}".replace(
-            "cpython", "CPython"
-        ),
-        f"{known.get('cpu_count', 'unknown')} processors ({known.get('cpu_model_name', 'of an unknown model')})",
-        str(known.get("platform", "an unknown system")),
-        *(f"{name} {known.get(f'{name}_version', 'unknown')}" for name in ("smmap", "gitdb", "mypy")),
-    ]
-    return f"Measured with {', '.join(parts)}."
+    libraries = [f"{name} {known[f'{name}_version']}" for name in ("smmap", "gitdb", "mypy")]
+    processors = f"{known['cpu_count']} processors ({known.get('cpu_model_name', 'model unknown')})"
+    python = f"{known['python_implementation']} {known['python_version']}".replace("cpython", "CPython")
+    here = [python, *libraries, processors, str(known["platform"])]
+    return f"Measured with {', '.join(here)}."
 
 
 def figures(results: Results) -> str:
