@@ -24,7 +24,7 @@ NOT_HERE = 75
 
 def library_here() -> dict[str, str]:
     """The version of the library that this process has, and whether it is compiled."""
-    compiled = bool(getattr(smmap_typed, "COMPILED", False))
+    compiled = bool(smmap_typed.COMPILED)
     return {"smmap_typed_version": smmap_typed.__version__, "smmap_typed_build": "compiled" if compiled else "pure"}
 
 
