@@ -106,7 +106,7 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", DOCUMENTATION_TESTS, *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 def compiled(session: nox.Session) -> None:
     """Build and try a wheel of each kind, and run every suite that needs no Python functions on the compiled one."""
     folder = Path(session.create_tmp(), "wheels")
