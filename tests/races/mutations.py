@@ -81,6 +81,8 @@ def _mutation(
     return Mutation(name, tuple(Edit(function, old, new) for old, new in edits), found_by, systematically)
 
 
+NO_SHORT_WAY: Final = Edit(Core._map, "and not self.evictor.make_way(call, flight)", "")
+
 MUTATIONS: Final = (
     _mutation(
         "pins without looking for the tombstone",
@@ -109,17 +111,18 @@ MUTATIONS: Final = (
         ("buried = len(hold.pins) == 1 or not hold.is_pinned()", "pass"),
         found_by=scenarios.MoveAgainstCollect,
     ),
-    _mutation(
+    # These two are defects of make_room, which is used only where make_way has failed: a second chance hides them.
+    Mutation(
         "gives up after one victim that was pinned at the last moment",
-        Tables.bury_oldest,
-        ("passed = {*passed, hold.serial}", "return False"),
-        found_by=scenarios.MoveAgainstEviction,
+        (Edit(Tables.bury_oldest, "passed = {*passed, hold.serial}", "return False"), NO_SHORT_WAY),
+        scenarios.MoveAgainstEviction,
+        systematically=False,
     ),
-    _mutation(
+    Mutation(
         "takes one look after the other for a snapshot",
-        Evictor._attempt,
-        ("if not self.tables.released:", "if True:"),
-        found_by=scenarios.OneIsAlwaysFree,
+        (Edit(Evictor._attempt, "if not self.tables.released:", "if True:"), NO_SHORT_WAY),
+        scenarios.OneIsAlwaysFree,
+        systematically=False,
     ),
     _mutation(
         "maps though another thread is just mapping that window",
