@@ -69,7 +69,8 @@ def extensions() -> list[Extension]:
     from mypyc.build import mypycify  # noqa: PLC0415 - here only if it is asked for
 
     return mypycify(
-        [f"src/smmap_typed/{module}.py" for module in HOT],
+        # Without any settings of mypy: those of a folder above would decide what the modules are called.
+        ["--config-file=", *(f"src/smmap_typed/{module}.py" for module in HOT)],
         # The name of the library that they share; by default a hash.
         group_name="smmap_typed",
         opt_level="3",
