@@ -9,7 +9,7 @@ import mmap
 import time
 from collections.abc import Callable, Collection
 from threading import Lock, get_ident
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 from smmap_typed._gate import Call, Flight
 from smmap_typed._hold import Hold
@@ -17,6 +17,8 @@ from smmap_typed._tables import Tables
 from smmap_typed.exceptions import HandleLimitError, MemoryLimitError, ReentrantCallError
 
 __all__ = ["Evictor", "close_unless_viewed"]
+
+T = TypeVar("T")
 
 
 @final
@@ -88,13 +90,7 @@ class Evictor:
 
         What ``make_room`` does with a section less, for the usual case.
         """
-        flight = Flight()
-        try:
-            return call.locked(self.tables.bury_for, flight, heir) and self._unmap(flight)
-        finally:
-            # Here and not in a method: an exception could strike at its entry.
-            if flight.victim is not None:
-                self.tables.finished.append(flight)
+        return self._unmap_one(call, self.tables.bury_for, heir)
 
     def evict_extra(self, call: Call, nbytes: int) -> None:
         """Unmap at least one region and ``nbytes``, if so much is idle."""
@@ -162,7 +158,7 @@ class Evictor:
         try:
             candidates = call.locked(self._candidates)
             for hold in candidates:
-                freed += self._collect_one(call, hold)
+                freed += self._unmap_one(call, self.tables.bury, hold)
         except ReentrantCallError:
             self.collect_wanted = True
         return freed
@@ -173,11 +169,13 @@ class Evictor:
         self.drain()
         return list(self.tables.idle.holds.values())
 
-    def _collect_one(self, call: Call, hold: Hold) -> bool:
+    def _unmap_one(self, call: Call, bury: Callable[[Flight, T], bool], subject: T) -> bool:
+        """Unmap what ``bury`` chooses under the lock for ``subject``; False if it chooses none, or a view keeps it."""
         flight = Flight()
         try:
-            return call.locked(self.tables.bury, flight, hold) and self._unmap(flight)
+            return call.locked(bury, flight, subject) and self._unmap(flight)
         finally:
+            # Here and not in a method: an exception could strike at its entry.
             if flight.victim is not None:
                 self.tables.finished.append(flight)
 
