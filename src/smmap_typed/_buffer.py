@@ -66,7 +66,7 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
         span = self._span
         if span is UNBOUND:
             return "<SlidingWindowMapBuffer without a file>"
-        return f"<SlidingWindowMapBuffer of {span.length} bytes at {span.begin} of {span.position.source.target!r}>"
+        return f"<SlidingWindowMapBuffer of {span.length} bytes at {span.begin} of {span.position.target!r}>"
 
     def begin_access(
         self, cursor: WindowCursor | None = None, offset: int = 0, size: int = sys.maxsize, flags: int = 0

@@ -142,7 +142,7 @@ class Core:
             # Called as it is: at the entry of a function of ours an exception could strike, and nobody else closes it.
             # Never retried: after an error the number may be somebody else's.
             os.close(descriptor)
-        hold = Hold(flight.serial, identity, source, start, nbytes, mapping, copied=reader.copies)
+        hold = Hold(flight.serial, identity, source.target, start, nbytes, mapping, copied=reader.copies)
         view = hold.pin(self.note_release)
         assert view is not None, "buried before it was published"  # noqa: S101 - nobody else knows it yet
         try:

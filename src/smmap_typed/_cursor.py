@@ -64,7 +64,7 @@ class WindowCursor:
         if position is UNASSOCIATED:
             return "<WindowCursor without a file>"
         where = f"[{self.ofs_begin()}, {self.ofs_end()})" if position.is_valid() else "nowhere"
-        return f"<WindowCursor on {position.source.target!r} at {where}>"
+        return f"<WindowCursor on {position.target!r} at {where}>"
 
     def use_region(self, offset: int = 0, size: int = 0, flags: int = 0) -> Self:
         """Stand on ``size`` bytes at ``offset``, mapping a window if need be, and return this cursor.
@@ -219,7 +219,7 @@ class WindowCursor:
 
     def path_or_fd(self) -> PathOrFd:
         """The very object that was given to ``make_cursor``."""
-        return self._associated().source.given
+        return self._associated().given
 
     def path(self) -> PathLike:
         """The path that was given to ``make_cursor``; ValueError if that was a descriptor."""

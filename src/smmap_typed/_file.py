@@ -5,12 +5,13 @@ is checked against that identity on the very descriptor that is mapped.
 """
 
 import os
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._types import PathOrFd, Target
 from smmap_typed.exceptions import FileChangedError
 
-__all__ = ["Identity", "Source"]
+__all__ = ["Identity", "Source", "inode_behind", "lies_below", "resolve"]
 
 
 class Identity(NamedTuple):
@@ -41,50 +42,57 @@ class Identity(NamedTuple):
             )
 
 
-class Source(NamedTuple):
-    """What the user gave to ``make_cursor``, and what system calls are given for it."""
+class Source:
+    """What the user gave to ``make_cursor``, and what system calls are given for it. Never changes."""
 
-    given: PathOrFd
-    """The very object that the user gave."""
-    target: Target
-    """An absolute path, fixed when the cursor was made, or the user's descriptor."""
-    inode: tuple[int, int] | None = None
-    """Device and inode behind a descriptor when the cursor was made: its number may be reused since."""
+    __slots__ = ("given", "inode", "target")
 
-    @classmethod
-    def of(cls, given: PathOrFd) -> "Source":
-        """Name the file now: later changes of the working directory or of the descriptor do not matter."""
-        if isinstance(given, bool):
-            raise TypeError("path_or_fd must be a path or a file descriptor, got a bool")
-        if isinstance(given, int):
-            return cls(given, given, _inode_behind(given))
-        if not isinstance(given, (str, bytes, os.PathLike)):
-            raise TypeError(
-                f"path_or_fd must be str, bytes, os.PathLike or an open file descriptor, got {type(given).__name__}"
-            )
-        path = os.fspath(given)
-        # Joined, not normalised: abspath would turn link/.. into another file.
-        if isinstance(path, bytes):
-            return cls(given, path if os.path.isabs(path) or not path else os.path.join(os.getcwdb(), path))
-        return cls(given, path if os.path.isabs(path) or not path else os.path.join(os.getcwd(), path))
+    def __init__(self, given: PathOrFd, target: Target, inode: tuple[int, int] | None) -> None:
+        self.given: Final = given
+        """The very object that the user gave."""
+        self.target: Final = target
+        """An absolute path, fixed when the cursor was made, or the user's descriptor."""
+        self.inode: Final = inode
+        """Device and inode behind a descriptor when the cursor was made: its number may be reused since."""
 
     def check(self, identity: Identity) -> None:
         """Raise FileChangedError if the descriptor's number belongs to another file by now."""
         if self.inode is not None and self.inode != (identity.device, identity.inode):
             raise FileChangedError(self.target, "the descriptor was closed and its number belongs to another file now")
 
-    def lies_below(self, base: str) -> bool:
-        """Whether this path is ``base`` or below it, compared by whole components."""
-        if isinstance(self.target, int):
-            return False
-        path = os.path.normcase(os.path.abspath(os.fsdecode(self.target)))
-        return path == base or path.startswith(base.rstrip(os.sep) + os.sep)
+
+def resolve(given: PathOrFd) -> Target:
+    """What system calls are given for it from now on, whatever becomes of the working directory."""
+    # The usual case first. On Windows such a path has no drive.
+    if type(given) is str and given[:1] == "/" and not IS_WINDOWS:
+        return given
+    if isinstance(given, bool):
+        raise TypeError("path_or_fd must be a path or a file descriptor, got a bool")
+    if isinstance(given, int):
+        return given
+    if not isinstance(given, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"path_or_fd must be str, bytes, os.PathLike or an open file descriptor, got {type(given).__name__}"
+        )
+    path = os.fspath(given)
+    # Joined, not normalised: abspath would turn link/.. into another file.
+    if isinstance(path, bytes):
+        return path if os.path.isabs(path) or not path else os.path.join(os.getcwdb(), path)
+    return path if os.path.isabs(path) or not path else os.path.join(os.getcwd(), path)
 
 
-def _inode_behind(descriptor: int) -> tuple[int, int] | None:
+def inode_behind(descriptor: int) -> tuple[int, int] | None:
     """Device and inode of an open descriptor; a closed one is reported by the first use, like a bad path."""
     try:
         status = os.fstat(descriptor)
     except (OSError, OverflowError):
         return None
     return status.st_dev, status.st_ino
+
+
+def lies_below(target: Target, base: str) -> bool:
+    """Whether a path is ``base`` or below it, compared by whole components."""
+    if isinstance(target, int):
+        return False
+    path = os.path.normcase(os.path.abspath(os.fsdecode(target)))
+    return path == base or path.startswith(base.rstrip(os.sep) + os.sep)

@@ -9,9 +9,10 @@ import weakref
 from collections.abc import Callable
 from typing import Final, NamedTuple, final
 
-from smmap_typed._file import Identity, Source
+from smmap_typed._file import Identity
 from smmap_typed._pin import TOMBSTONE, Pin
 from smmap_typed._platform import has_views
+from smmap_typed._types import Target
 from smmap_typed.exceptions import RegionUnmappedError
 
 __all__ = ["Hold", "Orphan"]
@@ -31,7 +32,7 @@ class Hold:
         "pins",
         "serial",
         "size",
-        "source",
+        "target",
         "verdict",
     )
 
@@ -39,7 +40,7 @@ class Hold:
         self,
         serial: int,
         identity: Identity,
-        source: Source,
+        target: Target,
         begin: int,
         size: int,
         mapping: mmap.mmap | None,
@@ -50,8 +51,8 @@ class Hold:
         """Its number, never used again by its manager."""
         self.identity: Final = identity
         """The file that it is a window of."""
-        self.source: Final = source
-        """By which name it was mapped."""
+        self.target: Final = target
+        """By which path or descriptor it was mapped."""
         self.begin: Final = begin
         """First byte, absolute."""
         self.size: Final = size

@@ -8,7 +8,6 @@ import operator
 from typing import SupportsIndex, TypeAlias, final, overload
 
 from smmap_typed._platform import mypyc_attr
-from smmap_typed._sharing import FREE_THREADED, unshared
 from smmap_typed._span import UNBOUND, Span
 
 __all__ = ["Indexed"]
@@ -41,18 +40,25 @@ class Indexed:
         span = self._span
         length = span.length
         if isinstance(index, slice):
-            low, high, step = index.indices(length)
-            if step != 1:
-                return span.picked(range(low, high, step))
+            # What indices() makes of it, without the call where nothing is to be made.
+            low, high, step = index.start, index.stop, index.step
+            if not (type(low) is int and type(high) is int and 0 <= low <= high <= length and step is None):
+                low, high, step = index.indices(length)
+                if step != 1:
+                    return span.picked(range(low, high, step))
             view, hold, _start, _stop = span.position.place
             begin = span.begin
             shift = begin - hold.begin
-            # One window holds it: the whole of a hit. Not a slice of the map, which would be bytes at once: compiled
-            # code lets go of what it does not use any more, and the view is what keeps the map open.
+            # One window holds it: the whole of a hit. A slice of the map, which is bytes at once.
             if low + shift >= 0 and low < high <= hold.limit - begin:
-                if FREE_THREADED:
-                    view = unshared(view)
-                return view[low + shift : high + shift].tobytes()
+                mapping = hold.mapping
+                if mapping is not None:
+                    try:
+                        return mapping[low + shift : high + shift]
+                    except ValueError:
+                        # Closed. The view, which keeps it open, is let go by compiled code as soon as it is not used
+                        # any more, so the window can have been unmapped since.
+                        pass
             # Not to keep its window pinned meanwhile.
             del view
             return span.read(low, high)

@@ -15,7 +15,7 @@ from typing import Final, SupportsIndex, TypeAlias, TypeVar, final
 
 from smmap_typed import _reader
 from smmap_typed._core import Core
-from smmap_typed._file import Identity, Source
+from smmap_typed._file import Identity, Source, inode_behind, resolve
 from smmap_typed._grid import Grid
 from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
@@ -23,6 +23,7 @@ from smmap_typed._platform import WRITING_FLAGS
 from smmap_typed._reader import MmapReader
 from smmap_typed._region import Region, region_of
 from smmap_typed._sharing import FREE_THREADED, unshared
+from smmap_typed._types import PathOrFd, Target
 from smmap_typed.exceptions import (
     CursorInvalidError,
     FileChangedError,
@@ -43,7 +44,7 @@ _NOTHING: Final = memoryview(b"")
 
 
 def _nowhere() -> Place:
-    hold = Hold(0, Identity(0, 0, 0, 0), Source(0, 0), 0, 0, None, copied=False)
+    hold = Hold(0, Identity(0, 0, 0, 0), 0, 0, 0, None, copied=False)
     hold.limit = -1
     return _NOTHING, hold, 0, 0
 
@@ -56,19 +57,35 @@ _LOOKS: Final = 8
 
 
 @final
-class Position:
-    """Where a cursor stands on one file of one manager. Safe in any thread."""
+class Position(Source):
+    """Where a cursor stands on one file of one manager. Safe in any thread.
 
-    __slots__ = ("_seen", "core", "place", "source")
+    It is the name of its file, too: an object of its own would be a third of what an unused cursor weighs.
+    """
 
-    def __init__(self, core: Core, source: Source, seen: Identity | None = None) -> None:
+    __slots__ = ("_seen", "core", "place")
+
+    def __init__(
+        self,
+        core: Core,
+        given: PathOrFd,
+        target: Target,
+        inode: tuple[int, int] | None = None,
+        seen: Identity | None = None,
+    ) -> None:
+        super().__init__(given, target, inode)
         self.core: Final = core
-        self.source: Final = source
         self.place: Place = NOWHERE
         """Replaced whole, by anybody, in one step: by ``swap``, or in a way that says why it need not be."""
         # The identities that threads saw first; the first in it counts, since appending is one step. One cursor never
         # mixes two files.
         self._seen: Final[list[Identity]] = [] if seen is None else [seen]
+
+    @classmethod
+    def of(cls, core: Core, given: PathOrFd) -> "Position":
+        """Nowhere on the file that ``given`` names now."""
+        target = resolve(given)
+        return cls(core, given, target, inode_behind(target) if isinstance(target, int) else None)
 
     def swap(self, place: Place) -> Place:
         """Stand there, and return the place that was left, for the caller to drop.
@@ -85,7 +102,7 @@ class Position:
 
     def identity(self) -> Identity:
         """The file as this cursor sees it, fixed from now on. OSError if there is none."""
-        return self._seen[0] if self._seen else self._keep(self.core.identify(self.source))
+        return self._seen[0] if self._seen else self._keep(self.core.identify(self))
 
     def valid_place(self) -> Place:
         """The place, or CursorInvalidError if there is none, or none any more."""
@@ -118,11 +135,12 @@ class Position:
         window that is mapped takes no lock.
         """
         stop = offset + size
+        seen = self._seen
         # The sum tells about both numbers: it is an int if they are, and callers may be untyped.
-        if not (type(stop) is int and self._seen and size > 0 and offset >= 0 and stop <= self._seen[0].size):
+        if not (type(stop) is int and size > 0 and offset >= 0 and seen and stop <= seen[0].size):
             self._move_elsewhere(offset, size, flags)
             return
-        core, identity = self.core, self._seen[0]
+        core, identity = self.core, seen[0]
         start = core.grid.start(offset, stop)
         windows = core.tables.index.get(identity)
         hold = None if windows is None else windows.get(start)
@@ -131,9 +149,10 @@ class Position:
             view, hold = self._map(identity, start, flags)
         begin, size = hold.begin, hold.size
         self.swap((view, hold, offset - begin, stop - begin if stop - begin <= size else size))
-        if len(core.tables.released) > core.tables.patience:
+        tables = core.tables
+        if len(tables.released) > tables.patience:
             core.evictor.tidy()
-        if core.tables.overdrawn:
+        if tables.overdrawn:
             # The window that was left just now may be what is too much.
             del view
             core.evictor.trim()
@@ -141,11 +160,33 @@ class Position:
     def _move_elsewhere(self, offset: int, size: int, flags: int) -> None:
         """As ``move``, for what is no plain request inside a known file: the first use, size 0, the end, bad input."""
         first, count = natural("offset", offset), natural("size", size)
-        if self.core.tables.closed:
+        core = self.core
+        if core.tables.closed:
             self.swap(NOWHERE)
-            self.core.check_open()
-        self.swap(self._on_file(lambda identity: self._find(identity, first, count, flags)))
+            core.check_open()
+        looked: Identity | None = None
+        if not self._seen:
+            looked = core.identify(self)
+            if count and self._stand_at_first_sight(looked, first, first + count):
+                return
+        self.swap(self._on_file(lambda identity: self._find(identity, first, count, flags), looked))
         self._trim()
+
+    def _stand_at_first_sight(self, identity: Identity, offset: int, stop: int) -> bool:
+        """Whether the window of a first use was mapped, so that nothing but one look at the file was needed."""
+        if stop > identity.size:
+            return False
+        core = self.core
+        hold = core.tables.find(identity, core.grid.start(offset, stop))
+        if hold is None:
+            return False
+        view = core.pin(hold)
+        # One value for all cursors on the file, and what they compare first is whether it is the same object.
+        if view is None or self._keep(hold.identity) != identity:
+            return False
+        begin, size = hold.begin, hold.size
+        self.swap((view, hold, offset - begin, stop - begin if stop - begin <= size else size))
+        return True
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes at ``offset``, copied window by window, one pinned at a time; the cursor stays."""
@@ -202,7 +243,7 @@ class Position:
         core = self.core
         core.check_open()
         if offset < stop:
-            descriptor = core.reader.open(self.source, identity, 0)
+            descriptor = core.reader.open(self, identity, 0)
             try:
                 _reader.read_ahead(descriptor, stop - offset, offset)
             finally:
@@ -211,7 +252,7 @@ class Position:
 
     def fresh(self) -> "Position":
         """The same file, nowhere."""
-        return Position(self.core, self.source, self._seen[0] if self._seen else None)
+        return Position(self.core, self.given, self.target, self.inode, self._seen[0] if self._seen else None)
 
     def copy(self) -> "Position":
         """The same file and place, with a pin of its own."""
@@ -234,12 +275,16 @@ class Position:
         self._seen.append(identity)
         return self._seen[0]
 
-    def _on_file(self, act: Callable[[Identity], T]) -> T:
-        """Act on the file that this cursor sees, looking again if it is replaced before the cursor saw any of it."""
+    def _on_file(self, act: Callable[[Identity], T], looked: Identity | None = None) -> T:
+        """Act on the file that this cursor sees, looking again if it is replaced before the cursor saw any of it.
+
+        ``looked`` is what a look has shown just now.
+        """
         for _ in range(_LOOKS):
             if self._seen:
                 break
-            identity = self.core.identify(self.source)
+            identity = looked or self.core.identify(self)
+            looked = None
             try:
                 result = act(identity)
             except FileChangedError:
@@ -254,7 +299,7 @@ class Position:
         if not hold.begin <= offset < stop <= hold.limit:
             del view
             self.core.check_open()
-            view, hold = self.core.obtain(self.source, identity, offset, stop, 0)
+            view, hold = self.core.obtain(self, identity, offset, stop, 0)
         elif FREE_THREADED:
             view = unshared(view)
         begin = hold.begin
@@ -287,7 +332,7 @@ class Position:
         if flags:
             check_flags(flags)
         try:
-            return self.core.map_or_join(self.source, identity, start, flags)
+            return self.core.map_or_join(self, identity, start, flags)
         except (HandleLimitError, MemoryLimitError) as error:
             # The new window is pinned before the old one is released, except here: it may be the very one that is
             # too much.
@@ -297,7 +342,7 @@ class Position:
             self.swap(NOWHERE)
             raise
         self.swap(NOWHERE)
-        return self.core.map_or_join(self.source, identity, start, flags)
+        return self.core.map_or_join(self, identity, start, flags)
 
 
 def no_file() -> CursorInvalidError:
@@ -328,5 +373,5 @@ def check_flags(flags: int) -> None:
         raise ValueError(f"flags must not open for writing, create or truncate, got {flags:#o}")
 
 
-UNASSOCIATED: Final = Position(Core(MmapReader(), Grid.of(0), Ledger(1, 1, strict=True)), Source("", ""))
+UNASSOCIATED: Final = Position(Core(MmapReader(), Grid.of(0), Ledger(1, 1, strict=True)), "", "")
 """The position of a cursor without a file: every query works, and ``WindowCursor`` lets nothing else through."""

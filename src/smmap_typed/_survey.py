@@ -32,7 +32,7 @@ def _use(hold: Hold) -> Use:
 def _file_stats(holds: list[Hold]) -> FileStats:
     uses = Counter(_use(hold) for hold in holds)
     return FileStats(
-        target=holds[0].source.target,
+        target=holds[0].target,
         file_size=holds[0].identity.size,
         mapped_bytes=sum(hold.size for hold in holds),
         handles=len(holds),

@@ -10,10 +10,9 @@ from typing_extensions import override
 
 from smmap_typed._core import Core
 from smmap_typed._cursor import WindowCursor
-from smmap_typed._file import Source
+from smmap_typed._file import lies_below
 from smmap_typed._gate import Call
 from smmap_typed._grid import Grid
-from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
 from smmap_typed._platform import DEFAULT_MEMORY_SIZE, DEFAULT_WINDOW_SIZE, IS_WINDOWS, PREAD_WINDOW_SIZE
 from smmap_typed._position import Position
@@ -79,8 +78,9 @@ class StaticWindowMapManager:
         :raises TypeError: for anything else.
         :raises ManagerClosedError: after ``close``.
         """
-        self._core.check_open()
-        return WindowCursor._at(Position(self._core, Source.of(path_or_fd)))
+        core = self._core
+        core.check_open()
+        return WindowCursor._at(Position.of(core, path_or_fd))
 
     def collect(self) -> int:
         """Unmap everything idle; the number of regions unmapped.
@@ -167,11 +167,10 @@ class StaticWindowMapManager:
         base = os.path.normcase(os.path.abspath(base_path))
         core = self._core
 
-        def lies_below(hold: Hold) -> bool:
-            return hold.source.lies_below(base)
-
         with Call(core.evictor) as call:
-            files = call.locked(lambda: {hold.identity for hold in core.tables.holds.values() if lies_below(hold)})
+            files = call.locked(
+                lambda: {hold.identity for hold in core.tables.holds.values() if lies_below(hold.target, base)}
+            )
             return core.evictor.retire(
                 call,
                 lambda hold: hold.identity in files,

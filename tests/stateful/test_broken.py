@@ -113,7 +113,7 @@ def maps_a_byte_less(patch: pytest.MonkeyPatch) -> None:
 
 def copies_share_a_pin(patch: pytest.MonkeyPatch) -> None:
     def share(self: Position) -> Position:
-        twin = Position(self.core, self.source)
+        twin = Position(self.core, self.given, self.target, self.inode)
         twin.place = self.place
         return twin
 
@@ -122,7 +122,7 @@ def copies_share_a_pin(patch: pytest.MonkeyPatch) -> None:
 
 def keeps_its_window_at_the_limit(patch: pytest.MonkeyPatch) -> None:
     def insist(self: Position, identity: Identity, start: int, flags: int) -> tuple[memoryview, Hold]:
-        return self.core.map_or_join(self.source, identity, start, flags)
+        return self.core.map_or_join(self, identity, start, flags)
 
     patch.setattr(Position, "_map", insist)
 

@@ -3,6 +3,7 @@
 Small windows, so that most of what is asked for crosses an edge; smmap's defects are in test_defects_buffer.py.
 """
 
+import mmap
 import operator
 import random
 import sys
@@ -341,6 +342,19 @@ def test_a_slice_across_windows_pins_one_at_a_time(path: Path) -> None:
         assert buffer.readinto(target) == len(content)
         assert target == content
         assert manager.stats().peak_handles == 1
+
+
+def test_a_slice_looks_again_if_the_map_that_it_found_is_closed(path: Path) -> None:
+    """Compiled, it lets go of its pin at once, so another thread may move the buffer on and close the map meanwhile."""
+    closed = mmap.mmap(-1, GRANULE)
+    closed.close()
+    with SlidingWindowMapManager(GRANULE) as manager:
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+        expected = buffer[7:17]
+        hold = buffer._span.position.place[1]
+        found, hold.mapping = hold.mapping, closed
+        assert buffer[7:17] == expected == path.read_bytes()[7:17]
+        hold.mapping = found
 
 
 def test_a_file_that_shrank_is_an_error_where_a_new_window_is_needed(path: Path) -> None:

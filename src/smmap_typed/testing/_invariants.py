@@ -258,7 +258,7 @@ def _line(hold: Hold) -> str:
     tomb = ", tombstone" if TOMBSTONE in hold.pins else ""
     views = ", views" if hold.has_views() else ""
     return (
-        f"{hold.serial}: {hold.size} bytes at {hold.begin} of {hold.source.target!r} {tuple(hold.identity)}, "
+        f"{hold.serial}: {hold.size} bytes at {hold.begin} of {hold.target!r} {tuple(hold.identity)}, "
         f"{hold.live_pins()} pins of {len(hold.pins)}{tomb}{views}{'' if hold.is_mapped() else ', closed'}"
     )
 

@@ -49,7 +49,7 @@ def tells_the_place_in_two_looks(patch: pytest.MonkeyPatch) -> None:
 
 def copies_what_is_seen_before_the_place(patch: pytest.MonkeyPatch) -> None:
     def copy(self: Position) -> Position:
-        twin = Position(self.core, self.source, self._seen[0] if self._seen else None)
+        twin = Position(self.core, self.given, self.target, self.inode, self._seen[0] if self._seen else None)
         _, hold, start, stop = self.place
         if hold.limit >= 0 and not twin.stand(hold, start, stop):
             twin.move(hold.begin + start, stop - start, 0)
