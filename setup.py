@@ -19,6 +19,7 @@ from setuptools._distutils.sysconfig import customize_compiler
 
 # What a hit, a move or a miss runs. The rest would only grow: public values, statistics, forks, errors.
 HOT = (
+    "_arguments",
     "_core",
     "_cursor",
     "_evictor",
@@ -27,10 +28,12 @@ HOT = (
     "_grid",
     "_hold",
     "_indexing",
+    "_inventory",
     "_ledger",
     "_lru",
     "_position",
     "_reader",
+    "_reading",
     "_sharing",
     "_span",
     "_tables",

@@ -6,16 +6,18 @@ The layers, each of which uses only those below it::
     manager                     the two public managers
     _buffer, _indexing          a file as bytes; one byte or slice of it
     _cursor                     a movable handle on a file
-    _search, _span, _position   searching; a range of a file; where a cursor stands
+    _search, _span              searching; a range of a file
+    _reading, _position         bytes at an offset; where a cursor stands
     _survey                     statistics
     _core                       pins and maps: the system calls between the lock's sections
     _fork, _evictor             children of a fork; evicts and closes
-    _tables, _gate              what the lock guards, and who may wait for it
+    _tables, _inventory, _gate  what the lock guards, how it changes, and who may wait for it
     _ledger, _lru, _region      limits and figures; who goes next; regions as users see them
     _hold, _pin                 what is known of each region; what keeps it mapped
     _reader, _file, _grid       system calls; which file; which window
     _window, _stats             values that users get
     _inside, _sharing           who is inside; what threads may not share without a GIL
+    _arguments                  what callers may not pass
     _types, _platform, exceptions
 """
 

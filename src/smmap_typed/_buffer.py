@@ -11,9 +11,10 @@ from typing import Self, SupportsIndex, TypeAlias, final
 
 from typing_extensions import Buffer, override
 
+from smmap_typed._arguments import natural
 from smmap_typed._cursor import WindowCursor
 from smmap_typed._indexing import Indexed
-from smmap_typed._position import NOWHERE, natural
+from smmap_typed._position import NOWHERE
 from smmap_typed._search import Needle, bounds, content, count, last_match, matches, needle_of
 from smmap_typed._span import UNBOUND, Span
 

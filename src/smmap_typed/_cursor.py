@@ -10,7 +10,9 @@ from typing import Self, SupportsIndex, final
 
 from typing_extensions import override
 
-from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, natural, no_file
+from smmap_typed import _reading
+from smmap_typed._arguments import natural
+from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, no_file
 from smmap_typed._region import Region
 from smmap_typed._sharing import FREE_THREADED, unshared
 from smmap_typed._types import ManagerLike, PathLike, PathOrFd
@@ -151,7 +153,7 @@ class WindowCursor:
 
         :raises: as ``use_region``.
         """
-        return self._associated().view(natural("offset", offset), natural("size", size))
+        return _reading.view(self._associated(), natural("offset", offset), natural("size", size))
 
     def read(self, offset: SupportsIndex, size: SupportsIndex) -> bytes:
         """Up to ``size`` bytes at ``offset``, less at the end of the file; the cursor stays where it is.
@@ -161,7 +163,7 @@ class WindowCursor:
 
         :raises: as ``use_region``.
         """
-        return self._associated().read(natural("offset", offset), natural("size", size))
+        return _reading.read(self._associated(), natural("offset", offset), natural("size", size))
 
     def prefetch(self, offset: SupportsIndex, size: SupportsIndex) -> None:
         """Ask the kernel to read ``size`` bytes at ``offset`` ahead, without waiting or mapping.
@@ -170,7 +172,7 @@ class WindowCursor:
 
         :raises: as ``use_region``, limits aside.
         """
-        self._associated().prefetch(natural("offset", offset), natural("size", size))
+        _reading.prefetch(self._associated(), natural("offset", offset), natural("size", size))
 
     def is_valid(self) -> bool:
         """Whether the cursor stands on a region."""

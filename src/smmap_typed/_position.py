@@ -7,22 +7,17 @@ The *place* is one tuple, replaced whole: a thread that reads it has a memoryvie
 go with it, whatever other threads do to the cursor.
 """
 
-import io
-import operator
-import os
-from collections.abc import Callable, Iterator
-from typing import Final, SupportsIndex, TypeAlias, TypeVar, final
+from collections.abc import Callable
+from typing import Final, TypeAlias, TypeVar, final
 
-from smmap_typed import _reader
+from smmap_typed._arguments import check_flags, natural
 from smmap_typed._core import Core
 from smmap_typed._file import Identity, Source, inode_behind, resolve
 from smmap_typed._grid import Grid
 from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
-from smmap_typed._platform import WRITING_FLAGS
 from smmap_typed._reader import MmapReader
 from smmap_typed._region import Region, region_of
-from smmap_typed._sharing import FREE_THREADED, unshared
 from smmap_typed._types import PathOrFd, Target
 from smmap_typed.exceptions import (
     CursorInvalidError,
@@ -32,7 +27,7 @@ from smmap_typed.exceptions import (
     MemoryLimitError,
 )
 
-__all__ = ["NOWHERE", "UNASSOCIATED", "Place", "Position", "check_flags", "natural", "no_file"]
+__all__ = ["NOWHERE", "UNASSOCIATED", "Place", "Position", "no_file"]
 
 T = TypeVar("T")
 
@@ -169,8 +164,8 @@ class Position(Source):
             looked = core.identify(self)
             if count and self._stand_at_first_sight(looked, first, first + count):
                 return
-        self.swap(self._on_file(lambda identity: self._find(identity, first, count, flags), looked))
-        self._trim()
+        self.swap(self.on_file(lambda identity: self._find(identity, first, count, flags), looked))
+        self.trim()
 
     def _stand_at_first_sight(self, identity: Identity, offset: int, stop: int) -> bool:
         """Whether the window of a first use was mapped, so that nothing but one look at the file was needed."""
@@ -187,68 +182,6 @@ class Position(Source):
         begin, size = hold.begin, hold.size
         self.swap((view, hold, offset - begin, stop - begin if stop - begin <= size else size))
         return True
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Up to ``size`` bytes at ``offset``, copied window by window, one pinned at a time; the cursor stays."""
-        return self._on_file(lambda identity: self.read_from(identity, offset, min(offset + size, identity.size)))
-
-    def read_from(self, identity: Identity, offset: int, stop: int) -> bytes:
-        """The bytes from ``offset`` to ``stop``, which lies inside the file."""
-        if offset >= stop:
-            return b""
-        view, reached = self._take(identity, offset, stop)
-        if reached == stop:
-            data = view.tobytes()
-            view.release()
-        else:
-            # BytesIO hands its buffer out without another copy. Joining views would pin every window at once.
-            sink = io.BytesIO()
-            sink.write(view)
-            view.release()
-            for piece in self.pieces(identity, reached, stop):
-                sink.write(piece)
-            data = sink.getvalue()
-        self._trim()
-        return data
-
-    def pieces(self, identity: Identity, offset: int, stop: int) -> Iterator[memoryview]:
-        """The same bytes as one view after the other.
-
-        Each is released when the next is asked for, so that one window is pinned at a time.
-        """
-        while offset < stop:
-            view, offset = self._take(identity, offset, stop)
-            yield view
-            view.release()
-
-    def view(self, offset: int, size: int) -> memoryview:
-        """Up to ``size`` bytes at ``offset``: of the map where one window holds them, else of one copy."""
-        return self._on_file(lambda identity: self._view_from(identity, offset, min(offset + size, identity.size)))
-
-    def _view_from(self, identity: Identity, offset: int, stop: int) -> memoryview:
-        if offset >= stop:
-            return _NOTHING[:]
-        view, reached = self._take(identity, offset, stop)
-        if reached < stop:
-            view.release()
-            view = memoryview(self.read_from(identity, offset, stop))
-        self._trim()
-        return view
-
-    def prefetch(self, offset: int, size: int) -> None:
-        """Ask the kernel to bring these bytes into the page cache."""
-        self._on_file(lambda identity: self._prefetch_from(identity, offset, min(offset + size, identity.size)))
-
-    def _prefetch_from(self, identity: Identity, offset: int, stop: int) -> None:
-        core = self.core
-        core.check_open()
-        if offset < stop:
-            descriptor = core.reader.open(self, identity, 0)
-            try:
-                _reader.read_ahead(descriptor, stop - offset, offset)
-            finally:
-                # As it is, and never retried: see Core._map.
-                os.close(descriptor)
 
     def fresh(self) -> "Position":
         """The same file, nowhere."""
@@ -275,7 +208,7 @@ class Position(Source):
         self._seen.append(identity)
         return self._seen[0]
 
-    def _on_file(self, act: Callable[[Identity], T], looked: Identity | None = None) -> T:
+    def on_file(self, act: Callable[[Identity], T], looked: Identity | None = None) -> T:
         """Act on the file that this cursor sees, looking again if it is replaced before the cursor saw any of it.
 
         ``looked`` is what a look has shown just now.
@@ -293,20 +226,8 @@ class Position(Source):
                 return result
         return act(self.identity())
 
-    def _take(self, identity: Identity, offset: int, stop: int) -> tuple[memoryview, int]:
-        """What one window holds of the bytes up to ``stop``, and how far that is. The view keeps its region mapped."""
-        view, hold, _start, _stop = self.place
-        if not hold.begin <= offset < stop <= hold.limit:
-            del view
-            self.core.check_open()
-            view, hold = self.core.obtain(self, identity, offset, stop, 0)
-        elif FREE_THREADED:
-            view = unshared(view)
-        begin = hold.begin
-        reached = min(stop, begin + hold.size)
-        return view[offset - begin : reached - begin], reached
-
-    def _trim(self) -> None:
+    def trim(self) -> None:
+        """Give back what this thread has mapped past the soft memory limit, as far as it is idle by now."""
         if self.core.tables.overdrawn:
             self.core.evictor.trim()
 
@@ -354,23 +275,6 @@ def _invalid(hold: Hold) -> CursorInvalidError:
     if hold.verdict:
         return CursorInvalidError(f"the cursor's region is gone: {hold.verdict}; call use_region() again")
     return CursorInvalidError("the cursor stands on no region; call use_region() with an offset inside the file")
-
-
-def natural(name: str, value: SupportsIndex) -> int:
-    """``value`` as an int; ValueError if it is negative, TypeError if it is no integer: callers may be untyped."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
-    if number < 0:
-        raise ValueError(f"{name} must not be negative, got {number}")
-    return number
-
-
-def check_flags(flags: int) -> None:
-    """ValueError for flags that would let ``os.open`` change the file."""
-    if flags & WRITING_FLAGS:
-        raise ValueError(f"flags must not open for writing, create or truncate, got {flags:#o}")
 
 
 UNASSOCIATED: Final = Position(Core(MmapReader(), Grid.of(0), Ledger(1, 1, strict=True)), "", "")

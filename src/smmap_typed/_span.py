@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Final, final
 
+from smmap_typed import _reading
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position
 from smmap_typed._sharing import FREE_THREADED, unshared
 from smmap_typed.exceptions import SmmapError
@@ -53,15 +54,16 @@ class Span:
         # More than one window has, or another thread has moved the position on.
         del view
         with self._travelling(high - 1):
-            return position.read_from(position.identity(), low, high)
+            return _reading.read_from(position, position.identity(), low, high)
 
     def readinto(self, room: memoryview, low: int) -> int:
         """Fill ``room`` from index ``low`` on; how many bytes there were."""
+        position = self.position
         done = 0
         high = min(low + len(room), self.length)
         if low < high:
             with self._travelling(self.begin + high - 1):
-                for piece in self.position.pieces(self.position.identity(), self.begin + low, self.begin + high):
+                for piece in _reading.pieces(position, position.identity(), self.begin + low, self.begin + high):
                     room[done : done + len(piece)] = piece
                     done += len(piece)
         return done

@@ -1,92 +1,29 @@
-"""The tables that the lock guards: which regions there are, which are idle, which flights are under way.
+"""The tables: every change of what the lock guards, one method for each step of a region's life.
 
 Every method here is called under the core's lock unless it says otherwise, makes no system call, and leaves the
 invariants true: one region for each window (I4), one flight for each window (I8), books that equal the tables (I1),
-and every region without a pin in the idle queue as soon as the queues are drained (I7).
-
-**An exception may strike in the middle** of any method, since a signal's handler may raise. So the methods that change
-something set ``torn`` first and take it back last, and whoever enters the lock next and finds it set has everything
-made right from what cannot be half done: ``holds``, the maps and pins of each, and the flights that are under way.
+and every region without a pin in the idle queue as soon as the queues are drained (I7). What an exception leaves half
+done is mended by ``Inventory.repair``.
 """
 
 import mmap
 import weakref
-from collections import deque
 from collections.abc import Collection
-from typing import Final, final
+from typing import final
 
-from smmap_typed._file import Identity
-from smmap_typed._gate import Flight, FlightKey
+from smmap_typed._gate import Flight
 from smmap_typed._hold import Hold, Orphan
-from smmap_typed._ledger import Ledger
-from smmap_typed._lru import IdleQueue
+from smmap_typed._inventory import Inventory
 from smmap_typed._pin import TOMBSTONE, Pin
 
 __all__ = ["Tables"]
 
 
-# Releases that may wait beside one for each region.
-_QUEUE_SLACK: Final = 64
-
-
 @final
-class Tables:
-    """What one manager has mapped."""
+class Tables(Inventory):
+    """What may happen to an inventory, each step whole."""
 
-    __slots__ = (
-        "_retired",
-        "closed",
-        "finished",
-        "flights",
-        "holds",
-        "idle",
-        "index",
-        "ledger",
-        "next_serial",
-        "orphans",
-        "overdrawn",
-        "patience",
-        "released",
-        "torn",
-    )
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger: Final = ledger
-        """The same regions in numbers."""
-        self.index: Final[dict[Identity, dict[int, Hold]]] = {}
-        """The mapped regions by file and start; no empty entry stays. Read without the lock: a look-up that comes too
-        early misses, one that comes too late finds a tombstone."""
-        self.holds: Final[dict[int, Hold]] = {}
-        """The same regions by serial."""
-        self.idle: Final = IdleQueue()
-        """Those of them that had no pin when the releases were drained last."""
-        self.flights: Final[dict[FlightKey, Flight]] = {}
-        """System calls under way for windows."""
-        self.released: Final[deque[Pin]] = deque()
-        """Pins that died and are not drained yet, in the order of their deaths. Anyone appends, without the lock."""
-        self.finished: Final[deque[Flight]] = deque()
-        """Flights that are over and not settled yet. Anyone appends, without the lock."""
-        self.orphans: Final[list[Orphan]] = []
-        """Maps given up while they had views."""
-        self.patience = _QUEUE_SLACK
-        """How many releases may wait before a lock-free move tries to have them drained: about one for each region,
-        or nobody would drain them while moves take no lock and nothing misses. Read without the lock."""
-        self.closed = False
-        """Written once. Read without the lock by every move."""
-        self.overdrawn: Final[set[int]] = set()
-        """Threads that mapped past the soft memory limit and have not trimmed since. Written under the lock, each
-        number by its own thread; read without."""
-        self.torn = False
-        """A method has begun to change the tables and not ended."""
-        self.next_serial = 1
-        """The serial of the next region."""
-        self._retired: Final[dict[int, Hold]] = {}
-        """Regions given up while cursors stood on them, kept until their pins are drained and counted."""
-
-    def find(self, identity: Identity, start: int) -> Hold | None:
-        """The region of the window at ``start``, if it is mapped. Needs no lock."""
-        windows = self.index.get(identity)
-        return None if windows is None else windows.get(start)
+    __slots__ = ()
 
     def take_off(self, flight: Flight, nbytes: int) -> Flight:
         """Register ``flight`` to map its window, or return the one that is under way for it.
@@ -120,14 +57,9 @@ class Tables:
             # An exception has torn the settling of the flight that it was to inherit from.
             self._reserve(flight, hold.size)
         self.torn = True
-        windows = self.index.get(hold.identity)
-        if windows is None:
-            windows = self.index[hold.identity] = {}
-        windows[hold.begin] = hold
-        self.holds[hold.serial] = hold
+        self.link(hold)
         # At once: what a flight has mapped is closed if that ends badly, and this is the tables' from here on.
         flight.mapping = None
-        self.patience = len(self.holds) + _QUEUE_SLACK
         ledger = self.ledger
         ledger.commit(seconds, flight.failures)
         flight.reserved = -1
@@ -203,9 +135,9 @@ class Tables:
         if mapping is not None:
             self.orphans.append(Orphan(weakref.ref(mapping), hold.size))
         hold.mapping = None
-        self._unlink(hold)
+        self.unlink(hold)
         if len(hold.pins) > 1:
-            self._retired[hold.serial] = hold
+            self.retired[hold.serial] = hold
         self.torn = False
         return mapping
 
@@ -213,12 +145,12 @@ class Tables:
         """Strike out a region whose map somebody else has closed: whoever got it from ``map()``."""
         if not hold.is_mapped() and (hold.identity, hold.begin) not in self.flights:
             self.torn = True
-            self._repair()
+            self.repair()
 
     def drain(self) -> None:
         """The beginning of every section: repair, settle the flights that are over, queue what its last pin left."""
         if self.torn:
-            self._repair()
+            self.repair()
         while self.finished:
             # Taken out when it is done, so that it is done again if an exception strikes in between.
             self.settle(self.finished[0])
@@ -257,7 +189,7 @@ class Tables:
         A pin that is in no set was counted by a repair, or an exception struck before it had pinned anything.
         """
         serial = getattr(pin, "serial", 0)
-        hold = self.holds.get(-serial) or self._retired.get(abs(serial))
+        hold = self.holds.get(-serial) or self.retired.get(abs(serial))
         if hold is None or pin not in hold.pins:
             return
         self.ledger.pins_ended += serial > 0
@@ -266,7 +198,7 @@ class Tables:
             # It has its old place, or if an evictor has taken it out meanwhile the last one.
             self.idle.holds.setdefault(hold.serial, hold)
         elif hold.pins == {TOMBSTONE}:
-            self._retired.pop(hold.serial, None)
+            self.retired.pop(hold.serial, None)
 
     def settle(self, flight: Flight) -> None:
         """Make the books right at the end of ``flight``, whatever came of it, and let its waiters go. Idempotent."""
@@ -282,10 +214,10 @@ class Tables:
             elif victim.serial in self.holds:
                 # The map itself tells what came of the call.
                 if flight.mapping is not None and flight.mapping.closed:
-                    self._unlink(victim)
+                    self.unlink(victim)
                     ledger.unmap(victim.size)
                     ledger.evictions += flight.evicted
-                    self._prune(victim)
+                    self.prune(victim)
                     heir = flight.heir
                     # A fork may have ended it first.
                     if heir is not None and not heir.done:
@@ -305,63 +237,3 @@ class Tables:
             self.orphans.remove(orphan)
             self.ledger.unmap(orphan.size)
         self.torn = False
-
-    def _repair(self) -> None:
-        """Make everything right from the holds, their maps and pins, and the flights under way. O(regions)."""
-        for flight in [flight for flight in self.flights.values() if flight.done]:
-            del self.flights[flight.key]
-        victims = {flight.serial for flight in self.flights.values() if flight.victim is not None}
-        for hold in list(self.holds.values()):
-            self._prune(hold)
-            if hold.serial in victims:
-                continue
-            hold.pins.discard(TOMBSTONE)
-            if not hold.is_mapped():
-                del self.holds[hold.serial]
-        self._reindex()
-        sizes = [hold.size for hold in self.holds.values()] + [orphan.size for orphan in self.orphans]
-        reserved = [flight.reserved for flight in self.flights.values() if flight.reserved >= 0]
-        self.ledger.balance(sizes, reserved)
-        self.torn = False
-
-    def _prune(self, hold: Hold) -> None:
-        """Take the dead pins out of a region's set. O(pins)."""
-        for pin in hold.dead_pins():
-            # Counted before the call after which a handler may strike.
-            self.ledger.pins_ended += pin.serial > 0
-            hold.pins.discard(pin)
-
-    def _reindex(self) -> None:
-        index: dict[Identity, dict[int, Hold]] = {}
-        for hold in self.holds.values():
-            index.setdefault(hold.identity, {})[hold.begin] = hold
-            if not hold.pins:
-                self.idle.holds.setdefault(hold.serial, hold)
-        for serial in self.idle.holds.keys() - self.holds.keys():
-            del self.idle.holds[serial]
-        # A look-up without the lock that comes in between misses, and waits for the lock.
-        self.index.clear()
-        self.index.update(index)
-        self.patience = len(self.holds) + _QUEUE_SLACK
-
-    def acquisitions(self) -> int:
-        """Pins taken since the start or the last reset. O(regions)."""
-        return self.ledger.pins_ended + self.open_pins()
-
-    def open_pins(self) -> int:
-        """Pins taken that are not counted as ended yet. O(regions)."""
-        holds = [*self.holds.values(), *self._retired.values()]
-        return sum(isinstance(pin, Pin) and pin.serial > 0 for hold in holds for pin in hold.pins.copy())
-
-    def reset_counters(self) -> None:
-        """Begin to count anew; what is open stays."""
-        self.ledger.reset(self.open_pins())
-
-    def _unlink(self, hold: Hold) -> None:
-        windows = self.index[hold.identity]
-        del windows[hold.begin]
-        if not windows:
-            del self.index[hold.identity]
-        del self.holds[hold.serial]
-        self.patience = len(self.holds) + _QUEUE_SLACK
-        self.idle.holds.pop(hold.serial, None)

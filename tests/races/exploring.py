@@ -21,7 +21,7 @@ from frontrun.bytecode import run_with_schedule
 
 from races.scene import Scene, WatchedMap
 from races.visible import VisibleDeque
-from smmap_typed import _tables
+from smmap_typed import _inventory
 
 __all__ = ["Outcome", "explore_at_random", "explore_systematically"]
 
@@ -117,7 +117,7 @@ def _watched_maps() -> Generator[None]:
 def _everything_visible() -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_opcode_observer, "_safe_getattr", _slot_or_attribute)
-        patch.setattr(_tables, "deque", VisibleDeque)
+        patch.setattr(_inventory, "deque", VisibleDeque)
         yield
 
 

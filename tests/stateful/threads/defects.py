@@ -172,7 +172,7 @@ def strikes_out_before_unmapping(patch: pytest.MonkeyPatch) -> None:
     def bury_and_strike_out(self: Tables, flight: Flight, hold: Hold) -> bool:
         buried = bury(self, flight, hold)
         if buried:
-            self._unlink(hold)
+            self.unlink(hold)
             self.ledger.unmap(hold.size)
             self.ledger.evictions += flight.evicted
         return buried

@@ -1,0 +1,25 @@
+"""Arguments: what callers, who may be untyped, are told about numbers that mean nothing."""
+
+import operator
+from typing import SupportsIndex
+
+from smmap_typed._platform import WRITING_FLAGS
+
+__all__ = ["check_flags", "natural"]
+
+
+def natural(name: str, value: SupportsIndex) -> int:
+    """``value`` as an int; ValueError if it is negative, TypeError if it is no integer: callers may be untyped."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
+    if number < 0:
+        raise ValueError(f"{name} must not be negative, got {number}")
+    return number
+
+
+def check_flags(flags: int) -> None:
+    """ValueError for flags that would let ``os.open`` change the file."""
+    if flags & WRITING_FLAGS:
+        raise ValueError(f"flags must not open for writing, create or truncate, got {flags:#o}")
