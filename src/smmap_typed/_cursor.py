@@ -12,6 +12,8 @@ from typing_extensions import override
 
 from smmap_typed import _reading
 from smmap_typed._arguments import natural
+from smmap_typed._core import Core
+from smmap_typed._file import inode_behind, resolve
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, no_file
 from smmap_typed._region import Region
 from smmap_typed._sharing import FREE_THREADED, unshared
@@ -39,6 +41,14 @@ class WindowCursor:
         del manager
         # What the cursor knows, replaced whole by assign. Read it once in each method.
         self._position: Position = UNASSOCIATED
+
+    @classmethod
+    def _on(cls, core: Core, path_or_fd: PathOrFd) -> Self:
+        core.check_open()
+        target = resolve(path_or_fd)
+        cursor = cls()
+        cursor._position = Position(core, path_or_fd, target, inode_behind(target) if isinstance(target, int) else None)
+        return cursor
 
     @classmethod
     def _at(cls, position: Position) -> Self:

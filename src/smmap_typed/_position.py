@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, TypeVar, final
 
 from smmap_typed._arguments import check_flags, natural
 from smmap_typed._core import Core
-from smmap_typed._file import Identity, Source, inode_behind, resolve
+from smmap_typed._file import Identity, Source
 from smmap_typed._grid import Grid
 from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
@@ -75,12 +75,6 @@ class Position(Source):
         # The identities that threads saw first; the first in it counts, since appending is one step. One cursor never
         # mixes two files.
         self._seen: Final[list[Identity]] = [] if seen is None else [seen]
-
-    @classmethod
-    def of(cls, core: Core, given: PathOrFd) -> "Position":
-        """Nowhere on the file that ``given`` names now."""
-        target = resolve(given)
-        return cls(core, given, target, inode_behind(target) if isinstance(target, int) else None)
 
     def swap(self, place: Place) -> Place:
         """Stand there, and return the place that was left, for the caller to drop.

@@ -15,7 +15,6 @@ from smmap_typed._gate import Call
 from smmap_typed._grid import Grid
 from smmap_typed._ledger import Ledger
 from smmap_typed._platform import DEFAULT_MEMORY_SIZE, DEFAULT_WINDOW_SIZE, IS_WINDOWS, PREAD_WINDOW_SIZE
-from smmap_typed._position import Position
 from smmap_typed._reader import reader_named
 from smmap_typed._stats import ManagerStats
 from smmap_typed._survey import survey
@@ -78,9 +77,7 @@ class StaticWindowMapManager:
         :raises TypeError: for anything else.
         :raises ManagerClosedError: after ``close``.
         """
-        core = self._core
-        core.check_open()
-        return WindowCursor._at(Position.of(core, path_or_fd))
+        return WindowCursor._on(self._core, path_or_fd)
 
     def collect(self) -> int:
         """Unmap everything idle; the number of regions unmapped.
