@@ -92,6 +92,13 @@ def stress(session: nox.Session) -> None:
     session.run("pytest", "tests/stress", *session.posargs)
 
 
+@nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Let one process live for `--minutes N` with faults, and see that it holds no more at the end; draws a picture."""
+    install(session, "test", "bench")
+    session.run("pytest", "tests/soak", "--artefacts", str(Path(session.create_tmp(), "soak")), *session.posargs)
+
+
 @nox.session
 def downstream(session: nox.Session) -> None:
     """Run smmap's own tests, gitdb's, GitPython and the example of gitdb with this package in smmap's place."""

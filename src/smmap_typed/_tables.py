@@ -9,7 +9,7 @@ done is mended by ``Inventory.repair``.
 import mmap
 import weakref
 from collections.abc import Collection
-from typing import final
+from typing import Final, final
 
 from smmap_typed._gate import Flight
 from smmap_typed._hold import Hold, Orphan
@@ -17,6 +17,9 @@ from smmap_typed._inventory import Inventory
 from smmap_typed._pin import TOMBSTONE, Pin
 
 __all__ = ["Tables"]
+
+
+_NO_PINS: Final = frozenset({TOMBSTONE})
 
 
 @final
@@ -217,7 +220,8 @@ class Tables(Inventory):
                     self.unlink(victim)
                     ledger.unmap(victim.size)
                     ledger.evictions += flight.evicted
-                    self.prune(victim)
+                    if victim.pins != _NO_PINS:
+                        self.prune(victim)
                     heir = flight.heir
                     # A fork may have ended it first.
                     if heir is not None and not heir.done:

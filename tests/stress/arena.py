@@ -18,6 +18,7 @@ from smmap_typed import (
     StaticWindowMapManager,
 )
 from smmap_typed._sharing import FREE_THREADED
+from stress.faults import NO_FAULTS, Faults
 from stress.files import LARGEST, Files, Reading, StressFile
 from stress.pins import Pins
 from support import GRANULE
@@ -60,8 +61,9 @@ class Scenario:
 class Arena:
     """One manager, its files, and the cursors and buffers that threads share."""
 
-    def __init__(self, scenario: Scenario, folder: Path, seed: int) -> None:
+    def __init__(self, scenario: Scenario, folder: Path, seed: int, faults: Faults = NO_FAULTS) -> None:
         self.scenario: Final = scenario
+        self.faults: Final = faults
         self.files: Final = Files(folder / "files", may_shrink=scenario.reader == "pread")
         self.passing_files: Final = Files(folder / "passing", may_shrink=False)
         """For the managers that come and go, so that what those have mapped can be told from the rest."""
@@ -156,7 +158,7 @@ class Worker(ABC):
         marks = self.arena.pins.mark()
         self.account.take(passes)
         try:
-            return act()
+            return self.arena.faults.expose(act)
         except (HandleLimitError, MemoryLimitError) as error:
             # All but the one that it is about can be in the way.
             self._judge(error, self.arena.pins.most_since(marks) - min(passes, 1) - own)
@@ -164,6 +166,10 @@ class Worker(ABC):
             assert file is not None
             assert file.turns_into_another, file.path
             self.count("changed files")
+        except OSError as error:
+            if not self.arena.faults.caused(error):
+                raise
+            self.count("faults")
         finally:
             self.account.give(passes)
         return None

@@ -24,6 +24,10 @@ class Account:
     def give(self, pins: int = 1) -> None:
         self._history.append(self._history[-1] - pins)
 
+    def forget(self) -> None:
+        """All but the last announcement, while no thread works."""
+        del self._history[:-1]
+
     def now(self) -> int:
         """The number of the last announcement."""
         return len(self._history) - 1
@@ -44,6 +48,11 @@ class Pins:
         account = Account(pins)
         self._accounts.append(account)
         return account
+
+    def forget(self) -> None:
+        """What was announced before this instant, at which no thread works."""
+        for account in self._accounts:
+            account.forget()
 
     def mark(self) -> list[int]:
         """This instant, for ``most_since``."""

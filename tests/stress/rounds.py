@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from smmap_typed.testing import in_threads
 from stress.arena import Arena, Scenario
+from stress.faults import NO_FAULTS, Faults
 from stress.judge import Judge
 
 __all__ = ["ROUND_SECONDS", "Record", "play"]
@@ -22,15 +23,18 @@ _PATIENCE_SECONDS: Final = 60.0
 """A step that takes longer hangs."""
 
 
-def play(scenario: Scenario, folder: Path, seed: int) -> Arena:
+def play(
+    scenario: Scenario, folder: Path, seed: int, *, seconds: float = ROUND_SECONDS, faults: Faults = NO_FAULTS
+) -> Arena:
     """One round in a new arena, whose files are in ``folder``. The programs of the threads follow from ``seed``."""
-    arena = Arena(scenario, folder, seed)
+    arena = Arena(scenario, folder, seed, faults)
     judge = Judge(arena)
     try:
         arena.share()
         for _ in range(PHASES):
-            _work(arena, ROUND_SECONDS / PHASES)
+            _work(arena, seconds / PHASES)
             judge.look()
+            arena.pins.forget()
         arena.release()
         judge.look_at_the_end()
     except BaseException as error:
