@@ -199,13 +199,20 @@ def _handled(number: int, handler: Callable[[int, FrameType | None], None]) -> G
 
 
 # Where the library waits: for its lock, and for the end of another thread's flight.
-_WAITS: Final = ("for acquired in map(guarded.lock.acquire", "self.locked(flight.join).acquire(")
+_WAITS_FOR_LOCK: Final = "for acquired in map(guarded.lock.acquire"
+_WAITS_FOR_FLIGHT: Final = "self.locked(flight.join).acquire("
 _LOOK_SECONDS: Final = 0.05
 
 
 def _refuse_to_wait(frame: FrameType | None) -> None:
-    if frame is not None and _is_below(frame) and place_of(frame).text.startswith(_WAITS):
-        raise HungError(f"waits for itself at {place_of(frame).text}")
+    if frame is None or not _is_below(frame):
+        return
+    text = place_of(frame).text
+    # The line that waits for the lock also comes by when the lock is free.
+    if text.startswith(_WAITS_FOR_FLIGHT) or (
+        text.startswith(_WAITS_FOR_LOCK) and frame.f_locals["guarded"].lock.locked()
+    ):
+        raise HungError(f"waits for itself at {text}")
 
 
 def nobody_waits() -> AbstractContextManager[None]:
