@@ -85,6 +85,13 @@ def races(session: nox.Session) -> None:
     search(session, "frontrun", "pytest", "tests/races")
 
 
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Let every system call fail, strike at every line, and let files misbehave; `--deep` strikes in every context."""
+    install(session, "test")
+    search(session, "pytest", "tests/faults")
+
+
 @nox.session(python=[VERSIONS[0], *FREE_THREADED])
 def stress(session: nox.Session) -> None:
     """Let threads do everything at once, for some seconds or for `--minutes N`; `--seed N` runs the same programs."""
@@ -126,7 +133,7 @@ def compiled(session: nox.Session) -> None:
     session.install(f"{wheel}[cli]")
     session.run("python", "-c", "import smmap_typed; assert smmap_typed.COMPILED")
     elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS)]
-    session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", "tests/stateful")
+    session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", "tests/stateful", "tests/faults")
     session.run("pytest", "tests/stress", "tests/downstream")
 
 

@@ -8,6 +8,7 @@ under way. How that is done is here, beside the state; what changes it otherwise
 Every method is called under the lock unless it says otherwise.
 """
 
+import weakref
 from collections import deque
 from typing import Final
 
@@ -102,6 +103,14 @@ class Inventory:
         self.patience = len(self.holds) + _QUEUE_SLACK
         self.idle.holds.pop(hold.serial, None)
 
+    def orphan(self, hold: Hold) -> None:
+        """Leave the map of a region that is given up to its views, and the region to its pins."""
+        if hold.mapping is not None:
+            self.orphans.append(Orphan(weakref.ref(hold.mapping), hold.size))
+        hold.mapping = None
+        if len(hold.pins) > 1:
+            self.retired[hold.serial] = hold
+
     def repair(self) -> None:
         """Make everything right from the holds, their maps and pins, and the flights under way. O(regions)."""
         for flight in [flight for flight in self.flights.values() if flight.done]:
@@ -109,6 +118,13 @@ class Inventory:
         victims = {flight.serial for flight in self.flights.values() if flight.victim is not None}
         for hold in list(self.holds.values()):
             self.prune(hold)
+            if hold.limit < 0:
+                # An exception struck while it was being given up, before or after its map became an orphan.
+                if any(orphan.mapping() is hold.mapping for orphan in self.orphans):
+                    hold.mapping = None
+                self.orphan(hold)
+                del self.holds[hold.serial]
+                continue
             if hold.serial in victims:
                 continue
             hold.pins.discard(TOMBSTONE)

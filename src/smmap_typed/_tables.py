@@ -7,12 +7,11 @@ done is mended by ``Inventory.repair``.
 """
 
 import mmap
-import weakref
 from collections.abc import Collection
 from typing import Final, final
 
 from smmap_typed._gate import Flight
-from smmap_typed._hold import Hold, Orphan
+from smmap_typed._hold import Hold
 from smmap_typed._inventory import Inventory
 from smmap_typed._pin import TOMBSTONE, Pin
 
@@ -135,12 +134,8 @@ class Tables(Inventory):
         hold.pins.add(TOMBSTONE)
         hold.verdict = verdict
         hold.limit = -1
-        if mapping is not None:
-            self.orphans.append(Orphan(weakref.ref(mapping), hold.size))
-        hold.mapping = None
+        self.orphan(hold)
         self.unlink(hold)
-        if len(hold.pins) > 1:
-            self.retired[hold.serial] = hold
         self.torn = False
         return mapping
 

@@ -3,6 +3,7 @@
 The judge is ``check_invariants``, the books against the kernel, and that everything still works, in every thread.
 """
 
+import linecache
 import os
 import random
 import signal
@@ -90,6 +91,39 @@ def test_a_window_whose_unmapping_was_struck_can_be_used_by_others(tmp_path: Pat
         assert seen == [content[:10]]
         assert not tables.flights
         check_invariants(manager)
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("line", ["self.orphan(hold)", "hold.mapping = None", "self.unlink(hold)"])
+def test_a_close_that_is_struck_while_it_gives_a_region_up_loses_nothing(tmp_path: Path, line: str) -> None:
+    """The map is in the books as long as it is there, and once, whatever had been done; the next close finishes it."""
+    path = tmp_path / "file"
+    content = write_pattern(path, 4 * GRANULE)
+    with SlidingWindowMapManager(2 * GRANULE) as manager:
+        cursor = manager.make_cursor(path).use_region(0, 10)
+        view = cursor.buffer()
+
+        def strike(frame: FrameType, event: str, _: object) -> "TraceFunction":
+            if event == "line" and linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() == line:
+                raise Struck
+            return strike
+
+        sys.settrace(strike)
+        try:
+            with pytest.raises(Struck):
+                manager.close()
+        finally:
+            sys.settrace(None)
+        check_invariants(manager)
+        assert_books_match_kernel(manager, path)
+        manager.close()
+        cursor.close()
+        assert bytes(view) == content[:10]
+        assert_books_match_kernel(manager, path)
+        assert (manager.num_file_handles(), manager.stats().acquisitions) == (1, 1)
+        view.release()
+        assert_books_match_kernel(manager, path)
+        assert (manager.num_file_handles(), mapped_bytes_of(path)) == (0, 0)
 
 
 @pytest.mark.pure
