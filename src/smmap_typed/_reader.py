@@ -84,7 +84,8 @@ class _FileReader:
         stamp = status.st_mtime_ns if self.copies else 0
         # Not by its constructor, a Python function that costs as much as the rest of this one: a cursor that is used
         # once is half as dear as its look at the file.
-        return tuple.__new__(Identity, (status.st_dev, status.st_ino, status.st_size, stamp))
+        values = (status.st_dev, status.st_ino, status.st_size, stamp)
+        return tuple.__new__(Identity, values)  # pyright: ignore[reportUnknownMemberType] - a default is untyped
 
 
 @final

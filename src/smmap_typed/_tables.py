@@ -8,6 +8,7 @@ done is mended by ``Inventory.repair``.
 
 import mmap
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from typing import Final, final
 
 from smmap_typed._gate import Flight
@@ -18,7 +19,7 @@ from smmap_typed._pin import TOMBSTONE, Pin
 __all__ = ["Tables"]
 
 
-_NO_PINS: Final = frozenset({TOMBSTONE})
+_NO_PINS: Final[AbstractSet[object]] = frozenset({TOMBSTONE})
 
 
 @final

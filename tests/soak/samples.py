@@ -1,5 +1,6 @@
 """Samples: what the process holds, as the kernel tells it, over time."""
 
+import gc
 import json
 import os
 import re
@@ -11,12 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Sample", "Samples", "sample"]
+__all__ = ["Sample", "Samples", "library_objects", "sample"]
 
 _EVERY_SECONDS: Final = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One look."""
 
@@ -43,12 +44,19 @@ def sample(start: float) -> Sample:
         return Sample(time.monotonic() - start, int(anonymous[1]) * 1024, len(os.listdir("/proc/self/fd")), ranges)
 
 
+def library_objects() -> int:
+    """How many objects of the library's classes the collector of garbage knows."""
+    return sum(type(one).__module__.startswith("smmap_typed.") for one in gc.get_objects())
+
+
 @dataclass
 class Samples:
     """Two series: at any instant, and when a round is over and everything released."""
 
     running: list[Sample] = field(default_factory=list[Sample])
     released: list[Sample] = field(default_factory=list[Sample])
+    objects: list[int] = field(default_factory=list[int])
+    """Of the library, when everything is released."""
     start: float = field(default_factory=time.monotonic)
 
     @contextmanager
@@ -70,9 +78,11 @@ class Samples:
 
     def end_of_round(self) -> None:
         """Look now, when everything is released."""
+        gc.collect()
         self.released.append(sample(self.start))
+        self.objects.append(library_objects())
 
     def store(self, path: Path, notes: Iterable[str]) -> None:
         """Write everything as JSON, with a few words on what was done."""
         series = {name: [asdict(one) for one in getattr(self, name)] for name in ("running", "released")}
-        path.write_text(json.dumps({"notes": list(notes), **series}, indent=1) + "\n")
+        path.write_text(json.dumps({"notes": list(notes), "objects": self.objects, **series}) + "\n")
