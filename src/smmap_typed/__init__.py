@@ -8,7 +8,7 @@ The layers, each of which uses only those below it::
     _cursor                     a movable handle on a file
     _search, _span              searching; a range of a file
     _reading, _position         bytes at an offset; where a cursor stands
-    _survey                     statistics
+    _survey, _limits            statistics; which limits are allowed, and how they change
     _core                       pins and maps: the system calls between the lock's sections
     _fork, _evictor             children of a fork; evicts and closes
     _tables, _inventory, _gate  what the lock guards, how it changes, and who may wait for it

@@ -5,7 +5,7 @@ from typing import SupportsIndex
 
 from smmap_typed._platform import WRITING_FLAGS
 
-__all__ = ["check_flags", "natural"]
+__all__ = ["check_flags", "integer", "natural"]
 
 
 def natural(name: str, value: SupportsIndex) -> int:
@@ -23,3 +23,10 @@ def check_flags(flags: int) -> None:
     """ValueError for flags that would let ``os.open`` change the file."""
     if flags & WRITING_FLAGS:
         raise ValueError(f"flags must not open for writing, create or truncate, got {flags:#o}")
+
+
+def integer(name: str, value: int) -> int:
+    """``value``, or TypeError if it is no int, or a bool."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
+    return value

@@ -2,9 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
 from types import EllipsisType, TracebackType
-from typing import NamedTuple, Self, final
+from typing import Self, final
 
 from typing_extensions import override
 
@@ -14,12 +13,12 @@ from smmap_typed._file import lies_below
 from smmap_typed._gate import Call
 from smmap_typed._grid import Grid
 from smmap_typed._ledger import Ledger
-from smmap_typed._platform import DEFAULT_MEMORY_SIZE, DEFAULT_WINDOW_SIZE, IS_WINDOWS, PREAD_WINDOW_SIZE
+from smmap_typed._limits import Limits, check_pinned, handles, memory_bytes, shrinking, window_bytes
+from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._reader import reader_named
 from smmap_typed._stats import ManagerStats
 from smmap_typed._survey import survey
 from smmap_typed._types import PathOrFd, ReaderName
-from smmap_typed.exceptions import HandleLimitError, MemoryLimitError
 
 __all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
 
@@ -50,7 +49,7 @@ class StaticWindowMapManager:
         reader: ReaderName = "mmap",
         strict_memory: bool = False,
     ) -> None:
-        _window_bytes(window_size, reader)
+        window_bytes(window_size, copies=reader == "pread")
         self._core = _make_core(0, max_memory_size, max_open_handles, reader, strict_memory=strict_memory)
 
     def __enter__(self) -> Self:
@@ -136,14 +135,14 @@ class StaticWindowMapManager:
         :raises ManagerClosedError: after ``close``.
         """
         core = self._core
-        wanted = _Limits(
-            None if isinstance(max_memory_size, EllipsisType) else _memory_bytes(max_memory_size),
-            None if isinstance(max_open_handles, EllipsisType) else _handles(max_open_handles),
+        wanted = Limits(
+            None if isinstance(max_memory_size, EllipsisType) else memory_bytes(max_memory_size),
+            None if isinstance(max_open_handles, EllipsisType) else handles(max_open_handles),
         )
         core.check_open()
         with Call(core.evictor) as call:
-            call.locked(_check_pinned, core, wanted)
-            core.evictor.make_room(call, _shrinking(core, wanted))
+            call.locked(check_pinned, core, wanted)
+            core.evictor.make_room(call, shrinking(core, wanted))
 
     def close(self) -> None:
         """Unmap everything idle now, and the rest as soon as its last cursor or view lets go. Idempotent.
@@ -202,94 +201,12 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         reader: ReaderName = "mmap",
         strict_memory: bool = False,
     ) -> None:
-        size = _window_bytes(window_size, reader)
+        size = window_bytes(window_size, copies=reader == "pread")
         self._core = _make_core(size, max_memory_size, max_open_handles, reader, strict_memory=strict_memory)
 
 
 def _make_core(
     window_size: int, max_memory_size: int, max_open_handles: int, reader: ReaderName, *, strict_memory: bool
 ) -> Core:
-    ledger = Ledger(_memory_bytes(max_memory_size), _handles(max_open_handles), strict=strict_memory)
+    ledger = Ledger(memory_bytes(max_memory_size), handles(max_open_handles), strict=strict_memory)
     return Core(reader_named(reader), Grid.of(window_size), ledger)
-
-
-def _window_bytes(window_size: int, reader: ReaderName) -> int:
-    if _integer("window_size", window_size) < -1:
-        raise ValueError(f"window_size must be -1 for the default, 0 for whole files, or positive, got {window_size}")
-    if window_size == -1:
-        return PREAD_WINDOW_SIZE if reader == "pread" else DEFAULT_WINDOW_SIZE
-    return window_size
-
-
-def _memory_bytes(max_memory_size: int) -> int:
-    if _integer("max_memory_size", max_memory_size) < 0:
-        raise ValueError(f"max_memory_size must be 0 for the default, or positive, got {max_memory_size}")
-    return max_memory_size or DEFAULT_MEMORY_SIZE
-
-
-def _handles(max_open_handles: int) -> int:
-    if _integer("max_open_handles", max_open_handles) < 1:
-        raise ValueError(f"max_open_handles must be at least 1, got {max_open_handles}")
-    return max_open_handles
-
-
-def _integer(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-    return value
-
-
-class _Limits(NamedTuple):
-    """The limits that ``configure`` was given; None stays as it is, whatever other threads make of it meanwhile."""
-
-    memory: int | None
-    handles: int | None
-
-    def resolve(self, ledger: Ledger) -> tuple[int, int]:
-        """Both limits as they are to be. Under the lock."""
-        return (
-            ledger.max_memory if self.memory is None else self.memory,
-            ledger.max_handles if self.handles is None else self.handles,
-        )
-
-
-def _check_pinned(core: Core, wanted: _Limits) -> None:
-    """Raise a limit error if the new limits cannot be kept, before anything is evicted. Under the lock."""
-    while True:
-        try:
-            return _check_pinned_once(core, *wanted.resolve(core.ledger))
-        except (HandleLimitError, MemoryLimitError):
-            # One look after the other is no snapshot: a cursor that moves meanwhile is seen in several places.
-            if not core.tables.released:
-                raise
-        core.tables.drain()
-
-
-def _check_pinned_once(core: Core, memory: int, handles: int) -> None:
-    pinned = [hold for hold in core.tables.holds.values() if hold.is_pinned() or hold.has_views()]
-    if len(pinned) > handles:
-        raise HandleLimitError(handles, len(pinned))
-    size = sum(hold.size for hold in pinned)
-    if core.ledger.strict and size > memory:
-        raise MemoryLimitError(memory, size, 0)
-
-
-def _shrinking(core: Core, wanted: _Limits) -> Callable[[bool], bool]:
-    """How ``Evictor.make_room`` sets new limits: only once they are kept, so that they hold at every instant."""
-
-    def set_limits(last: bool) -> bool:  # noqa: FBT001 - see Evictor.make_room
-        ledger = core.ledger
-        memory, handles = wanted.resolve(ledger)
-        if ledger.total_handles > handles:
-            if last:
-                raise HandleLimitError(handles, ledger.handles())
-            return False
-        if ledger.total_bytes > memory:
-            if last and ledger.strict:
-                raise MemoryLimitError(memory, ledger.total_bytes, 0)
-            if not last:
-                return False
-        ledger.max_memory, ledger.max_handles = memory, handles
-        return True
-
-    return set_limits
