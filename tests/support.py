@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, Generic, ParamSpec, Protocol,
 
 from typing_extensions import override
 
+from smmap_typed.testing.content import pattern, write_pattern
+from smmap_typed.testing.kernel import DESCRIPTORS_PER_REGION
+
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
 
@@ -38,9 +41,6 @@ T = TypeVar("T")
 GRANULE: Final = mmap.ALLOCATIONGRANULARITY
 """Bytes: what windows are aligned to."""
 
-DESCRIPTORS_PER_REGION: Final = 0 if sys.version_info >= (3, 13) else 1
-"""Before CPython 3.13 every map keeps a duplicate of its file's descriptor."""
-
 SYSTEM_CALLS: Final[list[tuple[ModuleType, str]]] = [
     (os, "open"),
     (os, "stat"),
@@ -52,21 +52,6 @@ SYSTEM_CALLS: Final[list[tuple[ModuleType, str]]] = [
     (mmap, "mmap"),
 ]
 """The functions by which the library makes its system calls, but for ``mmap.close``: where each is, and its name."""
-
-
-def pattern(size: int, seed: int = 0) -> bytes:
-    """``size`` bytes in which every aligned group of eight tells its own offset and the ``seed`` of its file.
-
-    Any slice of eight or more bytes occurs at one place of one file only.
-    """
-    return b"".join((((seed & 0xFFFF) << 48) | index).to_bytes(8, "big") for index in range((size + 7) // 8))[:size]
-
-
-def write_pattern(path: Path, size: int, seed: int = 0) -> bytes:
-    """Make a file of ``size`` bytes of ``pattern`` at ``path``, and return its content."""
-    data = pattern(size, seed)
-    path.write_bytes(data)
-    return data
 
 
 @contextmanager

@@ -14,6 +14,7 @@ The layers, each of which uses only those below it::
     _tables, _inventory, _gate  what the lock guards, how it changes, and who may wait for it
     _ledger, _lru, _region      limits and figures; who goes next; regions as users see them
     _hold, _pin                 what is known of each region; what keeps it mapped
+    readers                     how windows come into memory, for who brings a way of their own
     _reader, _file, _grid       system calls; which file; which window
     _window, _stats             values that users get
     _inside, _sharing           who is inside; what threads may not share without a GIL
@@ -45,6 +46,7 @@ from smmap_typed.exceptions import RegionUnmappedError as RegionUnmappedError
 from smmap_typed.exceptions import SmmapError as SmmapError
 from smmap_typed.manager import SlidingWindowMapManager as SlidingWindowMapManager
 from smmap_typed.manager import StaticWindowMapManager as StaticWindowMapManager
+from smmap_typed.readers import Reader as Reader
 
 __version__ = "0.1.0"
 version_info: tuple[int, int, int] = (0, 1, 0)

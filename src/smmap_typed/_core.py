@@ -24,9 +24,9 @@ from smmap_typed._gate import Call, Flight
 from smmap_typed._grid import Grid
 from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
-from smmap_typed._reader import Reader
 from smmap_typed._tables import Tables
 from smmap_typed.exceptions import ManagerClosedError, SmmapError
+from smmap_typed.readers import Reader
 
 __all__ = ["Core"]
 

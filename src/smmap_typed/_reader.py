@@ -8,34 +8,15 @@ import errno
 import mmap
 import os
 import stat
-from typing import ClassVar, Protocol, final
+from typing import ClassVar, final
 
 from smmap_typed import _platform
 from smmap_typed._file import Identity, Source
 from smmap_typed._platform import MIB, OPEN_FLAGS
-from smmap_typed._types import ReaderName, Target
+from smmap_typed._types import Target
 from smmap_typed.exceptions import FileChangedError
 
-__all__ = ["MmapReader", "PreadReader", "Reader", "read_ahead", "reader_named"]
-
-
-class Reader(Protocol):
-    """How windows come into memory."""
-
-    copies: ClassVar[bool]
-    """Whether windows are copies of the file, which a later write does not reach."""
-
-    def identify(self, source: Source) -> Identity:
-        """Which file ``source`` names now; OSError if none, or none that has windows."""
-        ...
-
-    def open(self, source: Source, seen: Identity, flags: int) -> int:
-        """A descriptor of ``source``, to be closed by the caller; FileChangedError if it is not ``seen`` any more."""
-        ...
-
-    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
-        """``size`` bytes at ``offset`` in memory, as a map that is closed to give them back."""
-        ...
+__all__ = ["MmapReader", "PreadReader", "read_ahead"]
 
 
 class _FileReader:
@@ -44,7 +25,7 @@ class _FileReader:
     copies: ClassVar[bool]
 
     def identify(self, source: Source) -> Identity:
-        """See Reader."""
+        """See readers.Reader."""
         target = source.target
         try:
             status = os.fstat(target) if isinstance(target, int) else os.stat(target)
@@ -55,7 +36,7 @@ class _FileReader:
         return identity
 
     def open(self, source: Source, seen: Identity, flags: int) -> int:
-        """See Reader."""
+        """See readers.Reader."""
         target = source.target
         # The user's descriptor is duplicated first: another thread may close it, and its number be given to another
         # file, between fstat and mmap.
@@ -95,7 +76,7 @@ class MmapReader(_FileReader):
     copies: ClassVar[bool] = False
 
     def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
-        """See Reader."""
+        """See readers.Reader."""
         try:
             return _platform.map_file(descriptor, size, offset)
         except ValueError:
@@ -114,7 +95,7 @@ class PreadReader(_FileReader):
     copies: ClassVar[bool] = True
 
     def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
-        """See Reader."""
+        """See readers.Reader."""
         memory = mmap.mmap(-1, size)
         try:
             done = 0
@@ -131,15 +112,6 @@ class PreadReader(_FileReader):
             memory.close()
             raise
         return memory
-
-
-def reader_named(name: ReaderName) -> Reader:
-    """The reader behind a manager's ``reader`` argument; ValueError for any other name."""
-    if name == "mmap":
-        return MmapReader()
-    if name == "pread":
-        return PreadReader()
-    raise ValueError(f'reader must be "mmap" or "pread", got {name!r}')
 
 
 def read_ahead(descriptor: int, size: int, offset: int) -> None:

@@ -15,10 +15,10 @@ from smmap_typed._grid import Grid
 from smmap_typed._ledger import Ledger
 from smmap_typed._limits import Limits, check_pinned, handles, memory_bytes, shrinking, window_bytes
 from smmap_typed._platform import IS_WINDOWS
-from smmap_typed._reader import reader_named
 from smmap_typed._stats import ManagerStats
 from smmap_typed._survey import survey
 from smmap_typed._types import PathOrFd, ReaderName
+from smmap_typed.readers import Reader, reader_of
 
 __all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
 
@@ -30,7 +30,7 @@ class StaticWindowMapManager:
     :param max_memory_size: bytes; 0 for 8 GiB (1 GiB on 32-bit). Soft: past it only when nothing idle is left.
     :param max_open_handles: regions at once, at least 1. Hard: never exceeded at any instant.
     :param reader: ``"mmap"``, or ``"pread"`` to read windows into memory, which works on files that cannot be mapped
-        and turns a truncated file into an error instead of a signal.
+        and turns a truncated file into an error instead of a signal; or a ``smmap_typed.readers.Reader`` of your own.
     :param strict_memory: make the memory limit hard, too.
     :raises ValueError: if a number is out of its range; TypeError if it is none.
 
@@ -46,11 +46,12 @@ class StaticWindowMapManager:
         max_memory_size: int = 0,
         max_open_handles: int = sys.maxsize,
         *,
-        reader: ReaderName = "mmap",
+        reader: ReaderName | Reader = "mmap",
         strict_memory: bool = False,
     ) -> None:
-        window_bytes(window_size, copies=reader == "pread")
-        self._core = _make_core(0, max_memory_size, max_open_handles, reader, strict_memory=strict_memory)
+        loads = reader_of(reader)
+        window_bytes(window_size, copies=loads.copies)
+        self._core = _make_core(0, max_memory_size, max_open_handles, loads, strict_memory=strict_memory)
 
     def __enter__(self) -> Self:
         return self
@@ -198,15 +199,16 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         max_memory_size: int = 0,
         max_open_handles: int = sys.maxsize,
         *,
-        reader: ReaderName = "mmap",
+        reader: ReaderName | Reader = "mmap",
         strict_memory: bool = False,
     ) -> None:
-        size = window_bytes(window_size, copies=reader == "pread")
-        self._core = _make_core(size, max_memory_size, max_open_handles, reader, strict_memory=strict_memory)
+        loads = reader_of(reader)
+        size = window_bytes(window_size, copies=loads.copies)
+        self._core = _make_core(size, max_memory_size, max_open_handles, loads, strict_memory=strict_memory)
 
 
 def _make_core(
-    window_size: int, max_memory_size: int, max_open_handles: int, reader: ReaderName, *, strict_memory: bool
+    window_size: int, max_memory_size: int, max_open_handles: int, reader: Reader, *, strict_memory: bool
 ) -> Core:
     ledger = Ledger(memory_bytes(max_memory_size), handles(max_open_handles), strict=strict_memory)
-    return Core(reader_named(reader), Grid.of(window_size), ledger)
+    return Core(reader, Grid.of(window_size), ledger)

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from typing_extensions import override
 
 from smmap_typed._core import Core
@@ -25,7 +25,7 @@ from smmap_typed._pin import Pin
 from smmap_typed._position import Position
 from smmap_typed._reader import PreadReader
 from smmap_typed._types import Target
-from stateful.machine import ManagerMachine, SlidingCopiesMachine, SlidingMachine, StaticMachine
+from stateful.machines import SlidingCopiesMachine, SlidingMachine, StaticMachine
 
 pytestmark = pytest.mark.pure
 
@@ -197,7 +197,7 @@ def reads_one_byte_further(patch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_machine_finds_this_defect(
-    defect: Defect, machine: type[ManagerMachine], monkeypatch: pytest.MonkeyPatch
+    defect: Defect, machine: type[RuleBasedStateMachine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     defect(monkeypatch)
     with pytest.raises(AssertionError):

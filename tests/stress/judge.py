@@ -3,8 +3,7 @@
 from collections import Counter
 from typing import Final, final
 
-from smmap_typed.testing import check_invariants
-from stateful import kernel
+from smmap_typed.testing import check_invariants, kernel
 from stress.arena import Arena
 from support import DESCRIPTORS_PER_REGION, GRANULE
 

@@ -1,4 +1,7 @@
-"""Testing: invariants and a helper for threads, for the tests of whoever builds on this library.
+"""Testing: the executable specification, for the tests of whoever builds on this library.
+
+``check_invariants`` and ``in_threads`` need nothing else; the state machines of ``smmap_typed.testing.machines``, which
+compare a manager with the reference model in ``model``, need the extra ``testing``.
 
 >>> from smmap_typed import SlidingWindowMapManager
 >>> with SlidingWindowMapManager() as manager:
@@ -8,3 +11,4 @@
 from smmap_typed.testing._concurrency import in_threads as in_threads
 from smmap_typed.testing._invariants import InvariantError as InvariantError
 from smmap_typed.testing._invariants import check_invariants as check_invariants
+from smmap_typed.testing.settings import ManagerSettings as ManagerSettings

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stateful.disk import Disk
+from smmap_typed.testing.disk import Disk
 from stateful.threads.history import Call
 from stateful.threads.linearizability import explain
 from stateful.threads.operations import Operation, Program

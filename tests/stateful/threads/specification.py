@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Self, final
 
 from smmap_typed import CursorInvalidError, FileChangedError
-from stateful.disk import Disk
+from smmap_typed.testing.disk import Disk
 from stateful.threads.history import Call, History, Step
 from stateful.threads.operations import BUFFERS, CHANGES, QUERIES, Operation, Program
 from support import GRANULE

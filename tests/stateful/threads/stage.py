@@ -17,9 +17,8 @@ from smmap_typed import (
     SlidingWindowMapManager,
     WindowCursor,
 )
-from smmap_typed.testing import check_invariants
-from stateful import kernel
-from stateful.disk import Disk
+from smmap_typed.testing import check_invariants, kernel
+from smmap_typed.testing.disk import Disk
 from stateful.threads.history import Call
 from stateful.threads.operations import BUFFERS, CHANGES, CONTENT, QUERIES, Operation, Program
 

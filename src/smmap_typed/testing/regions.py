@@ -7,9 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, NamedTuple, final
 
-from smmap_typed import FileChangedError, HandleLimitError, ManagerClosedError, MemoryLimitError
-from stateful.disk import Disk, Inode, Source
-from support import GRANULE
+from smmap_typed import ALLOCATIONGRANULARITY, FileChangedError, HandleLimitError, ManagerClosedError, MemoryLimitError
+from smmap_typed.testing.disk import Disk, Inode, Source
 
 __all__ = ["Cursor", "Refusal", "Region", "Regions", "Seen", "View"]
 
@@ -45,9 +44,11 @@ class Region:
 
     @property
     def end(self) -> int:
+        """One past the last byte."""
         return self.begin + self.size
 
     def includes(self, begin: int, end: int) -> bool:
+        """Whether all bytes from ``begin`` to ``end`` lie inside."""
         return self.begin <= begin and end <= self.end
 
     def bytes_of(self, begin: int, end: int) -> bytes:
@@ -82,6 +83,7 @@ class View:
     copy: bytes = b""
 
     def expected(self) -> bytes:
+        """What it must show, as far as that may be read at all."""
         return self.copy if self.region is None else self.region.bytes_of(self.begin, self.end)
 
 
@@ -96,28 +98,36 @@ class Regions:
         self.handles: int = handles
         self.strict: Final = strict
         self.copies: Final = copies
-        self.closed = False
+        self.closed: bool = False
         self.regions: Final[list[Region]] = []
         self.left: Final[list[Region]] = []
         """Regions in the order in which their last cursor left; some may be in use again."""
         self.cursors: Final[list[Cursor]] = []
         """Buffers' own ones too."""
         self.views: Final[list[View]] = []
-        self.acquisitions = self.misses = self.maps = self.unmaps = self.evictions = 0
-        self.mapped_past_limit = False
+        self.acquisitions: int = 0
+        self.misses: int = 0
+        self.maps: int = 0
+        self.unmaps: int = 0
+        self.evictions: int = 0
+        self.mapped_past_limit: bool = False
 
     # What there is.
 
     def mapped(self) -> int:
+        """Bytes, of all regions."""
         return sum(region.size for region in self.regions)
 
     def cursors_on(self, region: Region) -> int:
+        """How many cursors stand on it."""
         return sum(cursor.region is region for cursor in self.cursors)
 
     def is_viewed(self, region: Region) -> bool:
+        """Whether a user has a view of it."""
         return any(view.region is region for view in self.views)
 
     def is_used(self, region: Region) -> bool:
+        """Whether it must stay mapped."""
         return self.cursors_on(region) > 0 or self.is_viewed(region)
 
     def uses(self) -> Counter[str]:
@@ -131,12 +141,34 @@ class Regions:
         """How often each page of each inode is mapped."""
         pages: Counter[tuple[int, int]] = Counter()
         for region in self.regions:
-            pages.update((region.seen.inode.number, page) for page in range(region.begin, region.end, GRANULE))
+            pages.update(
+                (region.seen.inode.number, page) for page in range(region.begin, region.end, ALLOCATIONGRANULARITY)
+            )
         return pages
+
+    # What changes of it.
+
+    def set_limits(self, memory: int, handles: int) -> None:
+        """New limits, which are kept already."""
+        self.memory, self.handles = memory, handles
+
+    def shut(self) -> None:
+        """No more regions from now on."""
+        self.closed = True
+
+    def note_acquired(self, region: Region | None) -> None:
+        """One use of a region more, if there is one."""
+        self.acquisitions += region is not None
+
+    def reset_stats(self) -> None:
+        """Clear the counters."""
+        self.maps = len(self.regions)
+        self.acquisitions = self.misses = self.unmaps = self.evictions = 0
 
     # Files.
 
     def look(self, source: Source) -> Seen:
+        """The file as it is now; a Refusal if there is none."""
         inode = self.disk.named_by(source)
         if inode is None:
             raise Refusal(FileNotFoundError)
@@ -145,6 +177,7 @@ class Regions:
         return Seen(inode, len(inode.content), inode.stamp if self.copies else 0)
 
     def check_unchanged(self, source: Source, seen: Seen) -> None:
+        """A Refusal unless the file can still serve who saw it as ``seen``."""
         inode = self.disk.named_by(source)
         if inode is None:
             raise Refusal(FileNotFoundError)
@@ -165,23 +198,26 @@ class Regions:
         """Even and odd windows in turn: the even one, unless the request fits only the odd one."""
         if not self.window:
             return 0
-        half = max(self.window // 2 // GRANULE, 1) * GRANULE
+        half = max(self.window // 2 // ALLOCATIONGRANULARITY, 1) * ALLOCATIONGRANULARITY
         even = max(begin for begin in range(0, offset + 1, half) if begin // half % 2 == 0)
         odd = even + half
         return even if end <= even + self.window or offset < odd else odd
 
     def acquire(self, source: Source, seen: Seen, offset: int, end: int) -> Region:
+        """The region that serves a request, mapped if it must be."""
         self.check_open()
         begin = self.window_begin(offset, end)
         found = [region for region in self.regions if region.seen == seen and region.begin == begin]
         region = found[0] if found else self.map(source, seen, begin)
-        self.acquisitions += 1
+        self.note_acquired(region)
         return region
 
     def window_size(self, seen: Seen, begin: int) -> int:
+        """Bytes of the window at ``begin``."""
         return min(self.window or seen.size, seen.size - begin)
 
     def map(self, source: Source, seen: Seen, begin: int) -> Region:
+        """A new region, once there is room for it."""
         size = self.window_size(seen, begin)
         if self.strict and size > self.memory:
             # No eviction can help, so there is none.
@@ -227,6 +263,7 @@ class Regions:
             self.left[:] = [*(other for other in self.left if other is not region), region]
 
     def unmap(self, region: Region) -> None:
+        """The region goes."""
         self.regions.remove(region)
         if region in self.left:
             self.left.remove(region)
@@ -240,5 +277,6 @@ class Regions:
                 self.unmap(region)
 
     def check_open(self) -> None:
+        """A Refusal after ``close``."""
         if self.closed:
             raise Refusal(ManagerClosedError)

@@ -7,21 +7,25 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, final
 
-from support import GRANULE, pattern
+from smmap_typed import ALLOCATIONGRANULARITY
+from smmap_typed.testing.content import pattern
 
 __all__ = ["Disk", "Inode", "Source"]
 
-LARGEST: Final = 20 * GRANULE
-"""Bytes: no file grows beyond that."""
+_LARGEST: Final = 20
+"""Units: no file grows beyond that."""
+
+_VERSIONS: Final = 64
+"""As many as are enough to tell apart, or each would have to be made anew."""
 
 
-@cache
-def _version(seed: int) -> bytes:
-    return pattern(LARGEST, seed)
+@lru_cache(_VERSIONS)
+def _version(seed: int, size: int) -> bytes:
+    return pattern(size, seed)
 
 
 @final
@@ -49,9 +53,14 @@ class Source:
 
 @final
 class Disk:
-    """Files in a temporary directory, each with a path and a descriptor that a user has open."""
+    """Files in a temporary directory, each with a path and a descriptor that a user has open.
 
-    def __init__(self, sizes: list[int]) -> None:
+    Files have at most 20 ``unit``s of bytes; whatever would make one larger is cut there.
+    """
+
+    def __init__(self, sizes: list[int], unit: int = ALLOCATIONGRANULARITY) -> None:
+        self.largest: Final = _LARGEST * unit
+        """Bytes: no file grows beyond that."""
         self.directory: Final = Path(tempfile.mkdtemp(prefix="smmap-stateful-"))
         self.device: Final = self.directory.stat().st_dev
         self.inodes: Final[list[Inode]] = []
@@ -75,12 +84,15 @@ class Disk:
         shutil.rmtree(self.directory)
 
     def path(self, slot: int) -> Path:
+        """Where the file of a slot is, if it is."""
         return self.directory / f"file-{slot}"
 
     def path_source(self, slot: int) -> Source:
+        """The path of a slot, as what a cursor is made from."""
         return Source(slot, None)
 
     def descriptor_source(self, slot: int) -> Source:
+        """The descriptor of a slot, likewise."""
         return Source(slot, self.opened[slot])
 
     def named_by(self, source: Source) -> Inode | None:
@@ -92,15 +104,16 @@ class Disk:
         self.paths[slot] = self._create(slot, size)
 
     def remove(self, slot: int) -> None:
+        """Unlink what is at the path."""
         if self.paths[slot] is not None:
             self.path(slot).unlink()
             self.paths[slot] = None
 
     def append(self, inode: Inode, size: int) -> None:
+        """Write ``size`` bytes more at the end."""
         self._versions += 1
         end = len(inode.content)
-        # As many versions as are enough to tell apart, or each would have to be made anew.
-        added = _version(self._versions % 64)[end : end + size]
+        added = _version(self._versions % _VERSIONS, self.largest)[end : end + size]
         os.lseek(inode.descriptor, end, os.SEEK_SET)
         os.write(inode.descriptor, added)
         inode.content += added

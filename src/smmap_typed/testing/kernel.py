@@ -1,20 +1,35 @@
-"""The kernel as a judge: what this process really has mapped and open."""
+"""The kernel as a judge: what this process really has mapped and open. It can be heard on Linux alone."""
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from support import GRANULE
+from smmap_typed import ALLOCATIONGRANULARITY
 
-__all__ = ["MappedRange", "mapped_pages", "mapped_ranges", "open_inodes"]
+__all__ = [
+    "DESCRIPTORS_PER_REGION",
+    "IS_HEARD",
+    "MappedRange",
+    "mapped_pages",
+    "mapped_ranges",
+    "open_inodes",
+]
+
+IS_HEARD: Final = sys.platform == "linux"
+"""Whether there is ``/proc``, which every function here reads."""
+
+DESCRIPTORS_PER_REGION: Final = 0 if sys.version_info >= (3, 13) else 1
+"""Before CPython 3.13 every map keeps a duplicate of its file's descriptor."""
 
 
 class MappedRange(NamedTuple):
     """One line of ``/proc/self/maps``."""
 
     inode: int
+    """Its number; for anonymous memory the number of the map."""
     offset: int
     """In the file, bytes."""
     size: int
@@ -37,7 +52,7 @@ def mapped_pages(directory: Path) -> Counter[tuple[int, int]]:
     """
     pages: Counter[tuple[int, int]] = Counter()
     for inode, offset, size in mapped_ranges(f"{directory}/"):
-        pages.update((inode, page) for page in range(offset, offset + size, GRANULE))
+        pages.update((inode, page) for page in range(offset, offset + size, ALLOCATIONGRANULARITY))
     return pages
 
 

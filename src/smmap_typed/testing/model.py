@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from smmap_typed import CursorInvalidError, HandleLimitError, MemoryLimitError
-from stateful.disk import Source
-from stateful.regions import Cursor, Refusal, Region, Regions, Seen, View
+from smmap_typed.testing.disk import Source
+from smmap_typed.testing.regions import Cursor, Refusal, Region, Regions, Seen, View
 
 __all__ = ["Buffer", "Model"]
 
@@ -35,6 +35,7 @@ class Model(Regions):
     # Cursors.
 
     def make_cursor(self, source: Source | None) -> Cursor:
+        """A cursor on a path or a descriptor, or on no file."""
         if source is not None:
             self.check_open()
         cursor = Cursor(source)
@@ -42,12 +43,14 @@ class Model(Regions):
         return cursor
 
     def copy(self, other: Cursor) -> Cursor:
+        """``copy.copy`` of a cursor: at the same place, with a pin of its own."""
         twin = Cursor(other.source, other.seen, other.region, other.begin, other.end)
-        self.acquisitions += twin.region is not None
+        self.note_acquired(twin.region)
         self.cursors.append(twin)
         return twin
 
     def assign(self, cursor: Cursor, other: Cursor) -> None:
+        """Let ``cursor`` stand where ``other`` does."""
         twin = self.copy(other)
         self.release(cursor)
         cursor.source, cursor.seen = twin.source, twin.seen
@@ -55,20 +58,24 @@ class Model(Regions):
         self.cursors.remove(twin)
 
     def release(self, cursor: Cursor) -> None:
+        """``unuse_region``."""
         region, cursor.region, cursor.kept = cursor.region, None, None
         if region is not None:
             self.note_left(region)
         self.let_go_of_closed()
 
     def drop(self, cursor: Cursor) -> None:
+        """The last reference to a cursor goes."""
         self.release(cursor)
         self.cursors.remove(cursor)
 
     def file_size(self, cursor: Cursor) -> int:
+        """Bytes, of the file as the cursor sees it."""
         cursor.seen = self._see(cursor)
         return cursor.seen.size
 
     def use_region(self, cursor: Cursor, offset: int, size: int) -> None:
+        """Stand on ``size`` bytes at ``offset``."""
         _check_range(offset, size)
         self._associated(cursor)
         if self.closed:
@@ -90,6 +97,7 @@ class Model(Regions):
         self.trim()
 
     def read(self, cursor: Cursor, offset: int, size: int) -> bytes:
+        """The bytes from ``offset`` on; the cursor stays where it is."""
         data = self._collected(cursor, offset, size)
         self.trim()
         return data
@@ -112,12 +120,14 @@ class Model(Regions):
     # Views.
 
     def buffer_view(self, cursor: Cursor) -> View:
+        """``WindowCursor.buffer``."""
         if cursor.region is None:
             self.release(cursor)
             raise Refusal(CursorInvalidError)
         return self._viewed(View(cursor.region, cursor.begin, cursor.end))
 
     def region_view(self, cursor: Cursor) -> View | None:
+        """``buffer`` of the region where the cursor stands, None if nowhere."""
         region = cursor.region
         if region is None:
             self.release(cursor)
@@ -125,6 +135,7 @@ class Model(Regions):
         return self._viewed(View(region, region.begin, region.end))
 
     def view(self, cursor: Cursor, offset: int, size: int) -> View:
+        """``WindowCursor.view``: of one window, or of a copy."""
         _check_range(offset, size)
         self._associated(cursor)
         seen = self._see(cursor)
@@ -142,6 +153,7 @@ class Model(Regions):
         return view
 
     def release_view(self, view: View) -> None:
+        """The last reference to a view goes."""
         self.views.remove(view)
         self.let_go_of_closed()
 
@@ -152,6 +164,7 @@ class Model(Regions):
     # Buffers.
 
     def make_buffer(self, cursor: Cursor, offset: int, size: int) -> Buffer:
+        """A buffer on a copy of the cursor."""
         _check_range(offset, size)
         twin = self.copy(cursor)
         try:
@@ -192,25 +205,28 @@ class Model(Regions):
         except Refusal:
             if region in self.regions:
                 cursor.region = region
-                self.acquisitions += 1
+                self.note_acquired(region)
             raise
         with suppress(Refusal):
             self.use_region(cursor, high - 1, 1)
         return data
 
     def end_access(self, buffer: Buffer) -> None:
+        """Release the window of a buffer."""
         buffer.length = 0
         self.release(buffer.cursor)
 
     # The manager.
 
     def collect(self) -> int:
+        """Unmap everything idle; how many regions."""
         idle = [] if self.closed else [region for region in self.regions if not self.is_used(region)]
         for region in idle:
             self.unmap(region)
         return len(idle)
 
     def configure(self, memory: int | None, handles: int | None) -> None:
+        """Change limits, None for as it is."""
         memory = self.memory if memory is None else memory or DEFAULT_MEMORY
         handles = self.handles if handles is None else handles
         self.check_open()
@@ -221,18 +237,15 @@ class Model(Regions):
             raise Refusal(MemoryLimitError)
         while (len(self.regions) > handles or self.mapped() > memory) and self.evict():
             pass
-        self.memory, self.handles = memory, handles
+        self.set_limits(memory, handles)
 
     def close(self) -> None:
-        self.closed = True
+        """Unmap what is idle; the rest goes when it is let go."""
+        self.shut()
         for cursor in self.cursors:
             if cursor.region is not None:
                 cursor.kept, cursor.region = cursor.region, None
         self.let_go_of_closed()
-
-    def reset_stats(self) -> None:
-        self.maps = len(self.regions)
-        self.acquisitions = self.misses = self.unmaps = self.evictions = 0
 
     # How.
 

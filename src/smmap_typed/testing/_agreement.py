@@ -1,0 +1,137 @@
+"""What the manager, its cursors and the kernel must agree on with the reference model."""
+
+from collections import Counter
+
+from smmap_typed import ALLOCATIONGRANULARITY, StaticWindowMapManager, WindowCursor
+from smmap_typed.testing import kernel
+from smmap_typed.testing.model import Model
+from smmap_typed.testing.regions import Cursor
+
+__all__ = ["agree_in_figures", "agree_on_cursor", "agree_on_windows", "agree_with_the_kernel", "same", "same_bytes"]
+
+
+def same(actual: object, predicted: object, what: str = "the result") -> None:
+    """Raise AssertionError, also under ``python -O``, unless what was seen is what was predicted."""
+    if actual != predicted:
+        raise AssertionError(f"{what} is {actual!r}, predicted was {predicted!r}")
+
+
+def same_bytes(actual: memoryview | bytes, predicted: bytes, what: str) -> None:
+    """The same for bytes, of which the first wrong one is told."""
+    if actual == predicted:
+        return
+    length = min(len(actual), len(predicted))
+    first = next((at for at in range(length) if actual[at] != predicted[at]), length)
+    raise AssertionError(
+        f"{what} has {len(actual)} bytes of {len(predicted)}, and is wrong from byte {first} on: "
+        f"{bytes(actual[first : first + 16]).hex(' ')}, predicted was {predicted[first : first + 16].hex(' ')}"
+    )
+
+
+def agree_in_figures(manager: StaticWindowMapManager, model: Model) -> None:
+    """The manager reports the figures that the model predicts."""
+    stats = manager.stats()
+    uses = model.uses()
+    files = Counter(region.seen for region in model.regions)
+    same(
+        {
+            "handles": manager.num_file_handles(),
+            "bytes": manager.mapped_memory_size(),
+            "handle limit": manager.max_file_handles(),
+            "memory limit": manager.max_mapped_memory_size(),
+            "window": manager.window_size(),
+            "open files": (manager.num_open_files(), stats.open_files),
+            "acquisitions": stats.acquisitions,
+            "misses": stats.misses,
+            "hits": stats.hits,
+            "maps": stats.maps,
+            "unmaps": stats.unmaps,
+            "evictions": stats.evictions,
+            "idle": stats.idle_regions,
+            "pinned": stats.pinned_regions,
+            "viewed": stats.view_pinned_regions,
+        },
+        {
+            "handles": len(model.regions),
+            "bytes": model.mapped(),
+            "handle limit": model.handles,
+            "memory limit": model.memory,
+            "window": model.window,
+            "open files": (0, 0) if model.closed else (len(files), len(files)),
+            "acquisitions": model.acquisitions,
+            "misses": model.misses,
+            "hits": model.acquisitions - model.misses,
+            "maps": model.maps,
+            "unmaps": model.unmaps,
+            "evictions": model.evictions,
+            "idle": uses["idle"],
+            "pinned": uses["pinned"],
+            "viewed": uses["viewed"],
+        },
+        "what the manager reports",
+    )
+    if not model.closed:
+        same(
+            Counter((file.file_size, file.handles) for file in stats.files),
+            Counter((seen.size, handles) for seen, handles in files.items()),
+            "what the manager reports of each file",
+        )
+
+
+def agree_on_windows(manager: StaticWindowMapManager, model: Model) -> None:
+    """Which regions there are, and so which one an eviction took, for the reader whose maps the kernel hides."""
+    if model.closed:
+        return
+    same(
+        Counter(
+            (hold.identity.inode, hold.identity.size, hold.begin, hold.size)
+            for hold in list(manager._core.tables.holds.values())
+        ),
+        Counter((region.seen.inode.number, region.seen.size, region.begin, region.size) for region in model.regions),
+        "the regions by inode, file size, begin and size",
+    )
+
+
+def agree_on_cursor(cursor: WindowCursor, predicted: Cursor, model: Model) -> None:
+    """The cursor stands where the model's does, and shows the bytes there."""
+    region, expected = cursor.region(), predicted.region
+    same(cursor.is_associated(), predicted.source is not None, "that the cursor has a file")
+    same(region is None, expected is None, "that the cursor stands nowhere")
+    if region is None or expected is None:
+        same((cursor.size(), cursor.includes_ofs(predicted.begin)), (0, False), "what a cursor that stands nowhere has")
+        return
+    same((region.ofs_begin(), region.ofs_end()), (expected.begin, expected.end), "the cursor's window")
+    same(region.client_count(), 1 + model.cursors_on(expected), "the region's client_count")
+    same((cursor.ofs_begin(), cursor.ofs_end()), (predicted.begin, predicted.end), "the cursor's place")
+    same(cursor.size(), predicted.end - predicted.begin, "the cursor's size")
+    bounds = cursor.includes_ofs(predicted.begin), cursor.includes_ofs(predicted.end)
+    same(bounds, (True, False), "what the cursor includes")
+    content = expected.bytes_of(predicted.begin, predicted.end)
+    same_bytes(cursor.buffer()[: len(content)], content, "what the cursor shows")
+
+
+def agree_with_the_kernel(model: Model, strangers: set[int]) -> None:
+    """Every page that is mapped, and every descriptor that is open, is one that the model knows of.
+
+    ``strangers`` are the inodes of other anonymous maps in this process. Says nothing where the kernel is not heard.
+    """
+    if not kernel.IS_HEARD:
+        return
+    copies = model.copies
+    pages = model.pages()
+    if copies:
+        anonymous = (one for one in kernel.mapped_ranges("/dev/zero") if one.inode not in strangers)
+        same(sum(one.size for one in anonymous), pages.total() * ALLOCATIONGRANULARITY, "the size of the copies")
+        pages.clear()
+    mapped = kernel.mapped_pages(model.disk.directory)
+    if mapped != pages:
+        raise AssertionError(f"the kernel has {mapped - pages} too much and {pages - mapped} too little")
+    opened = kernel.open_inodes(model.disk.device)
+    kept = 0 if copies else kernel.DESCRIPTORS_PER_REGION
+    for inode in model.disk.inodes:
+        regions = sum(region.seen.inode is inode for region in model.regions)
+        same(
+            opened[inode.number],
+            1 + model.disk.opened.count(inode) + kept * regions,
+            f"the number of descriptors of inode {inode.number}",
+        )

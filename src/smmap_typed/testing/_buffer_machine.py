@@ -1,0 +1,193 @@
+"""The machine for buffers: whatever a ``bytes`` object can do, a buffer over the same bytes does."""
+
+import operator
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Final, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from typing_extensions import override
+
+from smmap_typed import ALLOCATIONGRANULARITY, HandleLimitError, MemoryLimitError, SlidingWindowMapBuffer, WindowCursor
+from smmap_typed.testing._agreement import same, same_bytes
+from smmap_typed.testing._invariants import check_invariants
+from smmap_typed.testing._stage import Factory
+from smmap_typed.testing.disk import Disk
+from smmap_typed.testing.settings import ManagerSettings
+from smmap_typed.testing.strategies import buffer_settings, file_sizes, indices, offsets, sizes, steps
+
+__all__ = ["make_buffer_machine"]
+
+# Hypothesis declares what its decorators return with an Any.
+# mypy: disallow-any-decorated=False
+
+T = TypeVar("T")
+
+_FILES: Final = 2
+_SLOTS: Final = st.none() | st.integers(0, _FILES - 1)
+# Of some bytes of the file, so that they are found; across an edge, if the place is just before one.
+_LENGTHS: Final = st.sampled_from([0, 1, 2, 8, 20, 300, ALLOCATIONGRANULARITY + 8])
+
+
+class BufferMachine(RuleBasedStateMachine):
+    """One buffer that is bound to one file or another, and the ``bytes`` that it must be equal to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_the_end: Final = ExitStack()
+        self.buffer = SlidingWindowMapBuffer()
+        self.bound: bytes | None = None
+        """The content of the file that the buffer has, None before it has one."""
+        self.expected = b""
+        """What the buffer must be equal to."""
+
+    def set_up(self, factory: Factory, settings: ManagerSettings, sizes: list[int]) -> None:
+        """Make files, a manager, and a cursor on each file that stands nowhere: all windows are the buffer's."""
+        self.settings = settings
+        disk = Disk(list(map(settings.scaled, sizes)), settings.unit())
+        self.at_the_end.callback(disk.close)
+        self.manager = factory(settings)
+        self.contents: list[bytes] = [bytes(inode.content) for inode in disk.opened]
+        self.cursors: list[WindowCursor] = [self.manager.make_cursor(disk.path(slot)) for slot in range(_FILES)]
+
+    @override
+    def teardown(self) -> None:
+        """When the access is ended, no window is pinned any more."""
+        with self.at_the_end:
+            if hasattr(self, "cursors"):
+                self.buffer.end_access()
+                self.manager.collect()
+                same((self.manager.num_file_handles(), self.manager.mapped_memory_size()), (0, 0), "what is left")
+                self.manager.close()
+
+    # Binding.
+
+    @rule(slot=_SLOTS, offset=offsets(), size=sizes())
+    def begin_access(self, slot: int | None, offset: int, size: int) -> None:
+        """Bind the buffer, or have it refuse an offset that is not in the file; None is its own file again."""
+        offset, size = self.settings.scaled(offset), self.settings.scaled(size)
+        cursor, content = (None, self.bound) if slot is None else (self.cursors[slot], self.contents[slot])
+        possible = content is not None and offset < len(content)
+        try:
+            same(self.buffer.begin_access(cursor, offset, size), possible, "what begin_access says")
+        except (HandleLimitError, MemoryLimitError):
+            # The window in the other file is pinned before this one is released, and there need not be room for both.
+            if cursor is None or not self.is_placed():
+                raise
+            return
+        if possible and content is not None:
+            self.bound, self.expected = content, content[offset : offset + size]
+
+    @rule(offset=st.sampled_from([-1, 0]))
+    def begin_with_a_negative_number(self, offset: int) -> None:
+        """It is refused, and changes nothing."""
+        result = outcome(lambda: self.buffer.begin_access(self.cursors[0], offset, -1 - offset))
+        same(result, ValueError, "what begin_access makes of a negative number")
+
+    @rule()
+    def end_access(self) -> None:
+        """Release the window."""
+        self.buffer.end_access()
+        self.expected = b""
+
+    # Reading.
+
+    @rule(index=offsets() | offsets().map(operator.neg))
+    def index(self, index: int) -> None:
+        """One byte, or an IndexError."""
+        index = self.settings.scaled(index)
+        same(outcome(lambda: self.buffer[index]), outcome(lambda: self.expected[index]), f"[{index}]")
+
+    @rule(start=indices(), stop=indices(), step=steps())
+    def slice(self, start: int | None, stop: int | None, step: int | None) -> None:
+        """A slice is always ``bytes``."""
+        start, stop = self._scaled(start), self._scaled(stop)
+        same_bytes(self.buffer[start:stop:step], self.expected[start:stop:step], f"[{start}:{stop}:{step}]")
+
+    @rule(place=offsets(), length=_LENGTHS, start=indices(), end=indices(), change=st.sampled_from([0, 0, 0, 1]))
+    def search(self, place: int, length: int, start: int | None, end: int | None, change: int) -> None:
+        """Bytes that are there, or with their last one changed, and their first one as a number."""
+        start, end, place = self._scaled(start), self._scaled(end), self.settings.scaled(place)
+        needle = bytearray(self.expected[place : place + length])
+        needle[-1:] = bytes((byte + change) % 256 for byte in needle[-1:])
+        sub = bytes(needle)
+        for needle_or_byte in (sub, sub[0]) if sub else (sub,):
+            same(needle_or_byte in self.buffer, needle_or_byte in self.expected, "whether it is in the buffer")
+            for method in ("find", "rfind", "count", "index"):
+                call: Callable[[object], int] = operator.methodcaller(method, needle_or_byte, start, end)
+                same(outcome(partial(call, self.buffer)), outcome(partial(call, self.expected)), method)
+        same(self.buffer.startswith(sub, start, end), self.expected.startswith(sub, start, end), "startswith")
+
+    @rule(start=offsets(), size=offsets())
+    def readinto(self, start: int, size: int) -> None:
+        """As much as there is room for, and the room behind it is left alone."""
+        start, size = self.settings.scaled(start), self.settings.scaled(size)
+        room = bytearray(b"\xa5" * size)
+        some = self.expected[start : start + size]
+        same(self.buffer.readinto(room, start), len(some), "what readinto says")
+        same_bytes(bytes(room), some + b"\xa5" * (size - len(some)), "what readinto filled")
+
+    @rule()
+    def iterate(self) -> None:
+        """All of it, forwards and backwards."""
+        same_bytes(bytes(self.buffer), self.expected, "bytes(buffer)")
+        same_bytes(bytes(iter(self.buffer)), self.expected, "what iteration yields")
+        same_bytes(bytes(reversed(self.buffer)), self.expected[::-1], "what iteration backwards yields")
+
+    # What must be true after each step.
+
+    @invariant()
+    def agrees(self) -> None:
+        """The lengths are the same, and the manager keeps its invariants and limits."""
+        same(len(self.buffer), len(self.expected), "the length")
+        check_invariants(self.manager)
+        stats = self.manager.stats()
+        pinned = int(self.is_placed())
+        same((stats.pinned_regions, stats.view_pinned_regions), (pinned, 0), "the number of windows in use")
+        same(
+            min(stats.handles, self.settings.max_open_handles), stats.handles, "the number of handles within the limit"
+        )
+
+    def is_placed(self) -> bool:
+        """Whether the buffer has a window."""
+        cursor = self.buffer.cursor()
+        return cursor is not None and cursor.is_valid()
+
+    def _scaled(self, place: int | None) -> int | None:
+        return None if place is None else self.settings.scaled(place)
+
+
+def make_buffer_machine(
+    factory: Factory, *, settings: st.SearchStrategy[ManagerSettings] | None = None
+) -> type[RuleBasedStateMachine]:
+    """A state machine that compares a buffer with ``bytes``, on the managers that ``factory`` makes.
+
+    It binds one buffer to two files in turn, at any offset, and indexes, slices, searches, reads and iterates, under
+    limits so tight that hardly a window stays. It needs one window at a time, so no limit may be in the way, but for
+    moving from one file to the other.
+
+    :param factory: makes a new manager with exactly the settings that it is given.
+    :param settings: which those are, by default ``buffer_settings()``; ``st.just(ManagerSettings(...))`` for your own.
+        Under ``strict_memory`` they must allow a window.
+    """
+    drawn = buffer_settings() if settings is None else settings
+
+    class Machine(BufferMachine):
+        """Begins with a manager of the factory."""
+
+        @initialize(chosen=drawn, sizes=st.lists(file_sizes(), min_size=_FILES, max_size=_FILES))
+        def begin(self, chosen: ManagerSettings, sizes: list[int]) -> None:
+            """Make files, a manager, and cursors."""
+            self.set_up(factory, chosen, sizes)
+
+    return Machine
+
+
+def outcome(act: Callable[[], T]) -> T | type[Exception]:
+    """What a call returns, or the type of what it raises of the errors that ``bytes`` has."""
+    try:
+        return act()
+    except (IndexError, ValueError) as error:
+        return type(error)

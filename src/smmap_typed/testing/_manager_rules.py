@@ -1,0 +1,77 @@
+"""Rules for the manager, and for the files that change under it."""
+
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from smmap_typed.testing._stage import SLOTS, Stage
+from smmap_typed.testing.strategies import offsets
+
+__all__ = ["ManagerRules"]
+
+# Hypothesis declares what its decorators return with an Any.
+# mypy: disallow-any-decorated=False
+
+
+# Steps: a closed manager has little to show, so it is not closed before.
+_EARLY: Final = 20
+
+
+class ManagerRules(Stage):
+    """What a program may do with its manager, and the world with the files."""
+
+    # The manager.
+
+    @rule()
+    def collect(self) -> None:
+        """Unmap everything idle."""
+        self.agree(self.model.collect, self.manager.collect)
+
+    @rule(memory=st.none() | offsets(), handles=st.none() | st.integers(1, 6))
+    def configure(self, memory: int | None, handles: int | None) -> None:
+        """Change one limit, both or none."""
+        memory = None if memory is None else self.at(memory)
+        self.both(
+            lambda: self.model.configure(memory, handles),
+            lambda: self.manager.configure(
+                max_memory_size=... if memory is None else memory, max_open_handles=... if handles is None else handles
+            ),
+        )
+
+    # See _EARLY.
+    @precondition(lambda self: self.steps > _EARLY)
+    @rule(how=st.sampled_from(["reset", "reset", "close"]))
+    def reset_stats_or_close(self, how: str) -> None:
+        """Count anew, or be closed, also twice."""
+        if how == "close" or self.model.closed:
+            self.manager.close()
+            self.model.close()
+        else:
+            self.manager.reset_stats()
+            self.model.reset_stats()
+
+    # Files.
+
+    @rule(
+        slot=SLOTS,
+        size=offsets(),
+        how=st.sampled_from(["append", "append", "touch", "truncate", "replace", "reopen", "remove"]),
+    )
+    def change_a_file(self, slot: int, size: int, how: str) -> None:
+        """Do to a file, its path or its descriptor what other processes do."""
+        size = self.at(size)
+        # The file at the path and the one behind the descriptor may differ by now.
+        for inode in dict.fromkeys((self.disk.opened[slot], self.disk.paths[slot] or self.disk.opened[slot])):
+            if how == "append":
+                self.disk.append(inode, size)
+            elif how == "truncate":
+                self.disk.truncate(inode, size)
+            elif how == "touch":
+                self.disk.touch(inode)
+        if how == "replace":
+            self.disk.replace(slot, size)
+        elif how == "reopen":
+            self.disk.redirect(slot)
+        elif how == "remove":
+            self.disk.remove(slot)
