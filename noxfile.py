@@ -114,6 +114,13 @@ def downstream(session: nox.Session) -> None:
 
 
 @nox.session
+def clients(session: nox.Session) -> None:
+    """Let Pillow, pandas, pyarrow and numpy read real files through file objects and windows."""
+    install(session, "clients")
+    session.run("pytest", "tests/clients", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Run every example of the documentation and the docstrings, and follow every link inside the repository."""
     install(session, "test", "peer")

@@ -4,6 +4,7 @@ The layers, each of which uses only those below it::
 
     compat                      in smmap's place
     manager                     the two public managers
+    _mapped_file                a binary file object
     _buffer, _indexing          a file as bytes; one byte or slice of it
     _cursor                     a movable handle on a file
     _search, _span              searching; a range of a file
@@ -26,10 +27,12 @@ from types import FunctionType as _FunctionType
 from smmap_typed._buffer import SlidingWindowMapBuffer as SlidingWindowMapBuffer
 from smmap_typed._core import Core as _Core
 from smmap_typed._cursor import WindowCursor as WindowCursor
+from smmap_typed._mapped_file import MappedFile as MappedFile
 from smmap_typed._platform import ALLOCATIONGRANULARITY as ALLOCATIONGRANULARITY
 from smmap_typed._platform import align_to_mmap as align_to_mmap
 from smmap_typed._platform import is_64_bit as is_64_bit
 from smmap_typed._region import Region as Region
+from smmap_typed._search import BufferMatch as BufferMatch
 from smmap_typed._stats import FileStats as FileStats
 from smmap_typed._stats import ManagerStats as ManagerStats
 from smmap_typed._types import PathOrFd as PathOrFd

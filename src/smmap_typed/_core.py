@@ -97,7 +97,7 @@ class Core:
                 finally:
                     # Everything that a failed flight took is given back, by whoever enters the lock next, this thread
                     # at the latest on its way out. Posted first: no exception can strike before.
-                    if not mine.done:
+                    if mine.serial and not mine.done:
                         tables.finished.append(mine)
                         if mine.mapping is not None:
                             close_unless_viewed(mine.mapping)

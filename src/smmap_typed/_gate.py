@@ -46,6 +46,10 @@ FlightKey = tuple[Identity, int]
 # signal's exception struck that thread before it could wake anybody.
 _LOOK_SECONDS: Final = 0.1
 
+# How often a call looks on its way out for what nested calls have left. A handler that strikes each time, and leaves
+# something each time, would keep it for ever; what is left then is the next call's.
+_MOST_ROUNDS: Final = 16
+
 # The argument of acquire, as what it is mapped over.
 _WAITING: Final = (True,)
 _NOT_WAITING: Final = (False,)
@@ -176,8 +180,10 @@ class Call:
     ) -> None:
         if not self.nested:
             thread.outermost = None
-        while self._serves and self._guarded.has_requests() and self._guarded.serve(waits=self.waits):
-            pass
+        if self._serves:
+            for _ in range(_MOST_ROUNDS):
+                if not (self._guarded.has_requests() and self._guarded.serve(waits=self.waits)):
+                    break
 
     def wait(self, flight: Flight) -> None:
         """Wait for the end of another thread's flight, which is bound by a system call."""

@@ -3,6 +3,7 @@
 Each function is one atomic step on one position; at most one window beside the cursor's own is pinned at a time.
 """
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -43,12 +44,14 @@ def read_from(position: Position, identity: Identity, offset: int, stop: int) ->
 def pieces(position: Position, identity: Identity, offset: int, stop: int) -> Iterator[memoryview]:
     """The same bytes as one view after the other.
 
-    Each is released when the next is asked for, so that one window is pinned at a time.
+    Each is released when the next is asked for, so that one window is pinned at a time; but what the caller has made of
+    it, an array say, keeps it and its window.
     """
     while offset < stop:
         view, offset = _take(position, identity, offset, stop)
         yield view
-        view.release()
+        with contextlib.suppress(BufferError):
+            view.release()
 
 
 def view(position: Position, offset: int, size: int) -> memoryview:

@@ -14,6 +14,7 @@ from smmap_typed._gate import Call
 from smmap_typed._grid import Grid
 from smmap_typed._ledger import Ledger
 from smmap_typed._limits import Limits, check_pinned, handles, memory_bytes, shrinking, window_bytes
+from smmap_typed._mapped_file import MappedFile
 from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._reader import reader_named
 from smmap_typed._stats import ManagerStats
@@ -77,6 +78,18 @@ class StaticWindowMapManager:
         :raises ManagerClosedError: after ``close``.
         """
         return WindowCursor._on(self._core, path_or_fd)
+
+    def open(self, path_or_fd: PathOrFd, *, offset: int = 0, size: int | None = None) -> MappedFile:
+        """A binary file object for reading, over windows: for everything that takes what ``open(path, "rb")`` returns.
+
+        :param path_or_fd: as for ``make_cursor``.
+        :param offset: bytes from the start of the file that the object leaves out; past the end it is empty.
+        :param size: bytes; None or more than there are for all up to the end, which is where the file ends now.
+        :raises OSError: if there is no such file, or it cannot be opened.
+        :raises ValueError: if a number is negative; TypeError if it is none.
+        :raises ManagerClosedError: after ``close``, and so do its reads, once a window is needed.
+        """
+        return MappedFile(self.make_cursor(path_or_fd), offset, size)
 
     def collect(self) -> int:
         """Unmap everything idle; the number of regions unmapped.
