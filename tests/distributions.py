@@ -12,8 +12,10 @@ ROOT: Final = Path(__file__).parents[1]
 REMAINS: Final = shutil.ignore_patterns("*.egg-info", "__pycache__", "*.so", "build", "dist")
 
 
-def run(*command: str | Path, folder: Path | None = None, fails: bool = False, **variables: str) -> str:
-    """What a command prints, in an environment that knows nothing of this source; its errors are the test's."""
+def run(
+    *command: str | Path, folder: Path | None = None, fails: bool = False, variables: dict[str, str] | None = None
+) -> str:
+    """What a command prints, in an environment that knows nothing of this source; of a failure, its errors, too."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SMMAP_TYPED_MYPYC")}
     done = subprocess.run(
         list(map(str, command)),
@@ -21,10 +23,10 @@ def run(*command: str | Path, folder: Path | None = None, fails: bool = False, *
         text=True,
         check=False,
         cwd=folder,
-        env={**environment, **variables},
+        env={**environment, **(variables or {})},
     )
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + (done.stderr if fails else "")
 
 
 def copy(names: tuple[str, ...], folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
 from distributions import REMAINS, ROOT, new_environment, run
 
 SAMPLE: Final = ROOT / "tests" / "type_tests" / "pack_reader_on_smmap.py"
@@ -31,7 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def smmap() -> str:
     """The version that we are measured against, as pip calls it."""
     peer = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["peer"]
-    return next(one for one in peer if one.startswith("smmap=="))
+    return next(str(one) for one in peer if one.startswith("smmap=="))
 
 
 def test_the_wheel_holds_the_stubs_and_nothing_else(wheel: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
 from distributions import ROOT, copy, new_environment, run
 
 SOURCE: Final = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "build_backend", "src")
@@ -23,7 +24,7 @@ def build(folder: Path, **variables: str) -> Path:
     """The wheel that pip makes of a copy of the source in an environment of its own."""
     source, wheels = folder / "source", folder / "wheels"
     copy(SOURCE, source)
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", wheels, source, **variables)
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", wheels, source, variables=variables)
     (wheel,) = wheels.iterdir()
     return wheel
 
