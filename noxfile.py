@@ -123,6 +123,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def site(session: nox.Session) -> None:
+    """Build the documentation site into build/site; a warning is an error."""
+    install(session, "docs")
+    session.run("sphinx-build", "--fail-on-warning", "--nitpicky", "-b", "html", "docs", "build/site")
+
+
+@nox.session(default=False)
 def compiled(session: nox.Session) -> None:
     """Build and try a wheel of each kind, and run every suite that needs no Python functions on the compiled one."""
     folder = Path(session.create_tmp(), "wheels")
