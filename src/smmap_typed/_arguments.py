@@ -1,11 +1,12 @@
 """Arguments: what callers, who may be untyped, are told about numbers that mean nothing."""
 
 import operator
-from typing import SupportsIndex
+from typing import SupportsIndex, get_args
 
 from smmap_typed._platform import WRITING_FLAGS
+from smmap_typed._types import Advice
 
-__all__ = ["check_flags", "integer", "natural"]
+__all__ = ["check_advice", "check_flags", "integer", "natural"]
 
 
 def natural(name: str, value: SupportsIndex) -> int:
@@ -30,3 +31,10 @@ def integer(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
     return value
+
+
+def check_advice(advice: Advice | None) -> Advice | None:
+    """``advice``, or ValueError if it is none of those that there are."""
+    if advice is not None and advice not in get_args(Advice):
+        raise ValueError(f"advice must be one of {', '.join(get_args(Advice))}, or None; got {advice!r}")
+    return advice

@@ -16,7 +16,7 @@ from smmap_typed._platform import MIB, OPEN_FLAGS
 from smmap_typed._types import ReaderName, Target
 from smmap_typed.exceptions import FileChangedError
 
-__all__ = ["MmapReader", "PreadReader", "Reader", "read_ahead", "reader_named"]
+__all__ = ["MmapReader", "PreadReader", "Reader", "is_cached", "read_ahead", "reader_named"]
 
 
 class Reader(Protocol):
@@ -145,3 +145,8 @@ def reader_named(name: ReaderName) -> Reader:
 def read_ahead(descriptor: int, size: int, offset: int) -> None:
     """Ask the kernel for ``size`` bytes at ``offset``, as far as this system can be asked."""
     _platform.read_ahead(descriptor, size, offset)
+
+
+def is_cached(descriptor: int, offset: int) -> bool:
+    """Whether the byte at ``offset`` is in the page cache, as far as this system can be asked without waiting."""
+    return _platform.is_cached(descriptor, offset)

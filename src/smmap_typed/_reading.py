@@ -81,7 +81,9 @@ def _prefetch_from(position: Position, identity: Identity, offset: int, stop: in
     if offset < stop:
         descriptor = core.reader.open(position, identity, 0)
         try:
-            _reader.read_ahead(descriptor, stop - offset, offset)
+            # It backs off if the ends are there: then usually all of it is.
+            if not (_reader.is_cached(descriptor, offset) and _reader.is_cached(descriptor, stop - 1)):
+                _reader.read_ahead(descriptor, stop - offset, offset)
         finally:
             # As it is, and never retried: see Core._map.
             os.close(descriptor)

@@ -7,8 +7,10 @@ from typing import Self, final
 
 from typing_extensions import override
 
+from smmap_typed._arguments import check_advice
 from smmap_typed._core import Core
 from smmap_typed._cursor import WindowCursor
+from smmap_typed._events import Observer
 from smmap_typed._file import lies_below
 from smmap_typed._gate import Call
 from smmap_typed._grid import Grid
@@ -17,9 +19,9 @@ from smmap_typed._limits import Limits, check_pinned, handles, memory_bytes, shr
 from smmap_typed._mapped_file import MappedFile
 from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._reader import reader_named
-from smmap_typed._stats import ManagerStats
-from smmap_typed._survey import survey
-from smmap_typed._types import PathOrFd, ReaderName
+from smmap_typed._stats import ManagerStats, RegionStats
+from smmap_typed._survey import list_regions, survey
+from smmap_typed._types import Advice, PathOrFd, ReaderName
 
 __all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
 
@@ -33,13 +35,17 @@ class StaticWindowMapManager:
     :param reader: ``"mmap"``, or ``"pread"`` to read windows into memory, which works on files that cannot be mapped
         and turns a truncated file into an error instead of a signal.
     :param strict_memory: make the memory limit hard, too.
+    :param observer: called with each event, in the thread that caused it, when its call is on its way out; an error
+        that it raises goes to ``sys.unraisablehook``.
+    :param advice: how files will be read: ``"normal"``, ``"sequential"``, ``"random"`` or ``"willneed"``. The kernel is
+        told so of each window that is mapped, by ``madvise``, where there is one; copies have nothing to be told.
     :raises ValueError: if a number is out of its range; TypeError if it is none.
 
     Every method may be called from any thread at any time. As a context it is closed at the end.
     Made for use as it is; only ``SlidingWindowMapManager`` derives from it, as in smmap.
     """
 
-    __slots__ = ("__weakref__", "_core")
+    __slots__ = ("__weakref__", "_advice", "_core")
 
     def __init__(
         self,
@@ -49,9 +55,12 @@ class StaticWindowMapManager:
         *,
         reader: ReaderName = "mmap",
         strict_memory: bool = False,
+        observer: Observer | None = None,
+        advice: Advice | None = None,
     ) -> None:
         window_bytes(window_size, copies=reader == "pread")
-        self._core = _make_core(0, max_memory_size, max_open_handles, reader, strict_memory=strict_memory)
+        self._advice = check_advice(advice)
+        self._core = _make_core(0, max_memory_size, max_open_handles, reader, observer, strict_memory=strict_memory)
 
     def __enter__(self) -> Self:
         return self
@@ -69,15 +78,17 @@ class StaticWindowMapManager:
             f"{ledger.max_handles} handles, {ledger.total_bytes} of {ledger.max_memory} bytes>"
         )
 
-    def make_cursor(self, path_or_fd: PathOrFd) -> WindowCursor:
+    def make_cursor(self, path_or_fd: PathOrFd, *, advice: Advice | None = None) -> WindowCursor:
         """A cursor on a file, not placed yet. Reads no data; a missing file is reported by the first use.
 
         :param path_or_fd: any kind of path, made absolute now, or an open descriptor, which is duplicated for the
             length of each mapping and never kept.
+        :param advice: as for the manager, whose it is without; for the windows that are mapped for this cursor and its
+            copies. Who comes to a window that is mapped already takes it as it is.
         :raises TypeError: for anything else.
         :raises ManagerClosedError: after ``close``.
         """
-        return WindowCursor._on(self._core, path_or_fd)
+        return WindowCursor._on(self._core, path_or_fd, check_advice(advice) or self._advice)
 
     def open(self, path_or_fd: PathOrFd, *, offset: int = 0, size: int | None = None) -> MappedFile:
         """A binary file object for reading, over windows: for everything that takes what ``open(path, "rb")`` returns.
@@ -130,6 +141,11 @@ class StaticWindowMapManager:
         """What the manager did and holds, as one immutable value. O(regions)."""
         self._settle()
         return survey(self._core)
+
+    def regions(self) -> tuple[RegionStats, ...]:
+        """What is mapped now, in the order in which it was mapped, as immutable values. O(regions)."""
+        self._settle()
+        return list_regions(self._core)
 
     def reset_stats(self) -> None:
         """Clear the counters and start the peaks anew; gauges stay, and ``maps`` becomes ``handles``."""
@@ -213,13 +229,24 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         *,
         reader: ReaderName = "mmap",
         strict_memory: bool = False,
+        observer: Observer | None = None,
+        advice: Advice | None = None,
     ) -> None:
         size = window_bytes(window_size, copies=reader == "pread")
-        self._core = _make_core(size, max_memory_size, max_open_handles, reader, strict_memory=strict_memory)
+        self._advice = check_advice(advice)
+        self._core = _make_core(size, max_memory_size, max_open_handles, reader, observer, strict_memory=strict_memory)
 
 
 def _make_core(
-    window_size: int, max_memory_size: int, max_open_handles: int, reader: ReaderName, *, strict_memory: bool
+    window_size: int,
+    max_memory_size: int,
+    max_open_handles: int,
+    reader: ReaderName,
+    observer: Observer | None,
+    *,
+    strict_memory: bool,
 ) -> Core:
     ledger = Ledger(memory_bytes(max_memory_size), handles(max_open_handles), strict=strict_memory)
-    return Core(reader_named(reader), Grid.of(window_size), ledger)
+    if observer is not None and not callable(observer):
+        raise TypeError(f"observer must be callable, got {type(observer).__name__}")
+    return Core(reader_named(reader), Grid.of(window_size), ledger, observer)
