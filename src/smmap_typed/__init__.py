@@ -2,7 +2,7 @@
 
 The layers, each of which uses only those below it::
 
-    compat                      in smmap's place
+    compat, prometheus          in smmap's place; metrics
     manager                     the two public managers
     _mapped_file                a binary file object
     _buffer, _indexing          a file as bytes; one byte or slice of it

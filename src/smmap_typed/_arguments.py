@@ -1,7 +1,7 @@
 """Arguments: what callers, who may be untyped, are told about numbers that mean nothing."""
 
 import operator
-from typing import SupportsIndex, get_args
+from typing import Final, SupportsIndex, get_args
 
 from smmap_typed._platform import WRITING_FLAGS
 from smmap_typed._types import Advice
@@ -20,6 +20,9 @@ def natural(name: str, value: SupportsIndex) -> int:
     return number
 
 
+_ADVICE: Final[tuple[Advice, ...]] = get_args(Advice)
+
+
 def check_flags(flags: int) -> None:
     """ValueError for flags that would let ``os.open`` change the file."""
     if flags & WRITING_FLAGS:
@@ -35,6 +38,6 @@ def integer(name: str, value: int) -> int:
 
 def check_advice(advice: Advice | None) -> Advice | None:
     """``advice``, or ValueError if it is none of those that there are."""
-    if advice is not None and advice not in get_args(Advice):
-        raise ValueError(f"advice must be one of {', '.join(get_args(Advice))}, or None; got {advice!r}")
-    return advice
+    if advice is None or advice in _ADVICE:
+        return advice
+    raise ValueError(f"advice must be one of {', '.join(_ADVICE)}, or None; got {advice!r}")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from types import SimpleNamespace
-from typing import Final, Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias, cast, final
 
 from smmap_typed._types import Target
 from smmap_typed._window import Window
@@ -107,10 +107,13 @@ class Teller:
     def __init__(self, observer: Observer | None) -> None:
         self.observer: Final = observer
 
-    def tell(self, notes: Sequence[Note], error: BaseException | None, mapped: int, maximum: int) -> None:
+    def tell(
+        self, notes: Sequence[Note], error: BaseException | None, mapped: int, maximum: int, *, logs: bool
+    ) -> None:
         """Tell what was noted, and a limit that was met: by the call's ``error``, or by ``mapped`` bytes."""
         for event in _events(notes, error, mapped, maximum):
-            _log(event)
+            if logs:
+                _log(event)
             if self.observer is not None:
                 _call(self.observer, event)
 
@@ -139,15 +142,15 @@ def _call(observer: Observer, event: Event) -> None:
     try:
         observer(event)
     except Exception as error:  # noqa: BLE001 - whatever it raises
-        sys.unraisablehook(
-            SimpleNamespace(
-                exc_type=type(error),
-                exc_value=error,
-                exc_traceback=error.__traceback__,
-                err_msg=f"Exception ignored in the observer of a manager, at {event!r}",
-                object=observer,
-            )
+        report = SimpleNamespace(
+            exc_type=type(error),
+            exc_value=error,
+            exc_traceback=error.__traceback__,
+            err_msg=f"Exception ignored in the observer of a manager, at {event!r}",
+            object=observer,
         )
+        # The class of what the hook is given cannot be instantiated from Python.
+        sys.unraisablehook(cast("sys.UnraisableHookArgs", report))
 
 
 def _log(event: Event) -> None:

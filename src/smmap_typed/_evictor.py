@@ -206,10 +206,10 @@ class Evictor:
         """Whether there is anybody to tell. Nested calls are not logged: the log may have a lock to wait for."""
         return self._observed or (not nested and LOGGER.isEnabledFor(INFO))
 
-    def tell(self, notes: Sequence[Note], error: BaseException | None) -> None:
+    def tell(self, notes: Sequence[Note], error: BaseException | None, *, nested: bool) -> None:
         """Tell what a call has noted, and the limit error that ended it."""
         ledger = self.tables.ledger
-        self._teller.tell(notes, error, ledger.total_bytes, ledger.max_memory)
+        self._teller.tell(notes, error, ledger.total_bytes, ledger.max_memory, logs=not nested)
 
     def close(self) -> None:
         """Give every region up. Idempotent."""

@@ -139,7 +139,7 @@ class Guarded(Protocol):
         """Whether there is anybody to tell what happens."""
         ...
 
-    def tell(self, notes: Sequence[Note], error: BaseException | None) -> None:
+    def tell(self, notes: Sequence[Note], error: BaseException | None, *, nested: bool) -> None:
         """Tell what a call has noted, and the limit error that ended it."""
         ...
 
@@ -208,7 +208,7 @@ class Call:
                 if not (self._guarded.has_requests() and self._guarded.serve(waits=self.waits)):
                     break
         if self.notes is not None:
-            self._guarded.tell(self.notes, error)
+            self._guarded.tell(self.notes, error, nested=self.nested)
 
     def wait(self, flight: Flight) -> None:
         """Wait for the end of another thread's flight, which is bound by a system call."""

@@ -59,7 +59,7 @@ class StaticWindowMapManager:
         advice: Advice | None = None,
     ) -> None:
         window_bytes(window_size, copies=reader == "pread")
-        self._advice = check_advice(advice)
+        self._advice: Advice | None = check_advice(advice)
         self._core = _make_core(0, max_memory_size, max_open_handles, reader, observer, strict_memory=strict_memory)
 
     def __enter__(self) -> Self:
