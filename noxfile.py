@@ -27,6 +27,8 @@ PLATFORMS: Final = [("linux", "Linux"), ("darwin", "Darwin"), ("win32", "Windows
 DOCUMENTATION_TESTS: Final = "tests/unit/test_documentation.py"
 STUB_TESTS: Final = "tests/unit/test_stubs.py"
 BENCHMARK_TESTS: Final = "tests/unit/test_benchmarks.py"
+PAGE_TESTS: Final = ("tests/unit/test_guarded_fields.py", "tests/unit/test_performance_page.py")
+WHEEL_TESTS: Final = "tests/packaging/test_wheels.py"
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -114,10 +116,24 @@ def downstream(session: nox.Session) -> None:
 
 
 @nox.session
+def clients(session: nox.Session) -> None:
+    """Let Pillow, pandas, pyarrow and numpy read real files through file objects and windows."""
+    install(session, "clients")
+    session.run("pytest", "tests/clients", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Run every example of the documentation and the docstrings, and follow every link inside the repository."""
     install(session, "test", "peer")
     session.run("pytest", DOCUMENTATION_TESTS, *session.posargs)
+
+
+@nox.session(default=False)
+def site(session: nox.Session) -> None:
+    """Build the documentation site into build/site; a warning is an error."""
+    install(session, "docs")
+    session.run("sphinx-build", "--fail-on-warning", "--nitpicky", "-b", "html", "docs", "build/site")
 
 
 @nox.session(default=False)
@@ -127,7 +143,7 @@ def compiled(session: nox.Session) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     session.install(*nox.project.dependency_groups(PROJECT, "wheels", "downstream"))
     # Without the other tests' settings, which need the library: it is not here yet.
-    session.run("pytest", "--confcutdir=tests/packaging", "tests/packaging", env={"SMMAP_TYPED_WHEELS": str(folder)})
+    session.run("pytest", "--confcutdir=tests/packaging", WHEEL_TESTS, env={"SMMAP_TYPED_WHEELS": str(folder)})
     (wheel,) = folder.glob("compiled/wheels/*.whl")
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install(f"{wheel}[cli]")
@@ -135,6 +151,35 @@ def compiled(session: nox.Session) -> None:
     elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS)]
     session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", "tests/stateful", "tests/faults")
     session.run("pytest", "tests/stress", "tests/downstream")
+
+
+@nox.session(default=False)
+def package(session: nox.Session) -> None:
+    """Build and check both distributions, and run the unit tests on the wheel with the source out of the way."""
+    session.install(*nox.project.dependency_groups(PROJECT, "package"))
+    session.run("pytest", "--confcutdir=tests/packaging", f"--ignore={WHEEL_TESTS}", "tests/packaging")
+    folder = Path(session.create_tmp(), "installed").resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder / "dist"))
+    (wheel,) = (folder / "dist").glob("*.whl")
+    session.install("--force-reinstall", f"{wheel}[cli]")
+    # What the tests read beside the installed library; `src` is not among it.
+    shutil.copytree("tests", folder / "tests")
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(name, folder)
+    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS, *PAGE_TESTS)]
+    with session.chdir(folder):
+        session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit")
+
+
+@nox.session(default=False)
+def api(session: nox.Session) -> None:
+    """Find what users lose since the last tag, or since a commit: `nox -s api -- main~20`."""
+    session.install(*nox.project.dependency_groups(PROJECT, "package"))
+    tag = ("git", "describe", "--tags", "--abbrev=0", "--match=v*")
+    since = session.posargs[0] if session.posargs else session.run(*tag, external=True, silent=True)
+    command = ("griffe", "check", "smmap_typed", "--search", "src", "--extensions", "griffe_public_redundant_aliases")
+    session.run(*command, "--against", str(since).strip())
 
 
 @nox.session(default=False)

@@ -1,5 +1,6 @@
 """What all tests share: content that tells where a byte came from, and the kernel as the judge."""
 
+import errno
 import mmap
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, ParamSpec, Protocol, TypeVar
 
+import pytest
 from typing_extensions import override
 
 from smmap_typed.testing.content import pattern, write_pattern
@@ -26,6 +28,7 @@ __all__ = [
     "ObservedMap",
     "assert_books_match_kernel",
     "descriptors_of",
+    "forget_the_page_cache",
     "mapped_bytes_of",
     "mapped_ranges_of",
     "opcodes_of",
@@ -52,6 +55,15 @@ SYSTEM_CALLS: Final[list[tuple[ModuleType, str]]] = [
     (mmap, "mmap"),
 ]
 """The functions by which the library makes its system calls, but for ``mmap.close``: where each is, and its name."""
+
+
+def forget_the_page_cache(patch: pytest.MonkeyPatch) -> None:
+    """Let nobody find anything in it, so that ``prefetch`` asks the kernel each time."""
+
+    def find_nothing(*_: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, "not in the page cache")
+
+    patch.setattr(os, "preadv", find_nothing)
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """Arguments: what callers, who may be untyped, are told about numbers that mean nothing."""
 
 import operator
-from typing import SupportsIndex
+from typing import Final, SupportsIndex, get_args
 
 from smmap_typed._platform import WRITING_FLAGS
+from smmap_typed._types import Advice
 
-__all__ = ["check_flags", "integer", "natural"]
+__all__ = ["check_advice", "check_flags", "integer", "natural"]
 
 
 def natural(name: str, value: SupportsIndex) -> int:
@@ -19,6 +20,9 @@ def natural(name: str, value: SupportsIndex) -> int:
     return number
 
 
+_ADVICE: Final[tuple[Advice, ...]] = get_args(Advice)
+
+
 def check_flags(flags: int) -> None:
     """ValueError for flags that would let ``os.open`` change the file."""
     if flags & WRITING_FLAGS:
@@ -30,3 +34,10 @@ def integer(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
     return value
+
+
+def check_advice(advice: Advice | None) -> Advice | None:
+    """``advice``, or ValueError if it is none of those that there are."""
+    if advice is None or advice in _ADVICE:
+        return advice
+    raise ValueError(f"advice must be one of {', '.join(_ADVICE)}, or None; got {advice!r}")

@@ -4,6 +4,8 @@ Its hot path is in _indexing.
 """
 
 import copy
+import inspect
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -15,7 +17,17 @@ from smmap_typed._arguments import natural
 from smmap_typed._cursor import WindowCursor
 from smmap_typed._indexing import Indexed
 from smmap_typed._position import NOWHERE
-from smmap_typed._search import Needle, bounds, content, count, last_match, matches, needle_of
+from smmap_typed._search import (
+    BufferMatch,
+    Needle,
+    bounds,
+    content,
+    count,
+    last_match,
+    matches,
+    needle_of,
+    pattern_matches,
+)
 from smmap_typed._span import UNBOUND, Span
 
 __all__ = ["SlidingWindowMapBuffer"]
@@ -140,6 +152,44 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
     def __bytes__(self) -> bytes:
         span = self._span
         return span.read(0, span.length)
+
+    def views(self) -> Iterator[memoryview]:
+        """The bytes without a copy, window by window, for ``hashlib``, ``zlib`` or ``numpy.frombuffer``.
+
+        Each view is released when the next is asked for, so that one window is pinned at a time; what was made of it
+        keeps its window mapped.
+        """
+        span = self._span
+        return span.views(0, span.length)
+
+    if sys.version_info >= (3, 12):
+
+        def __buffer__(self, flags: int, /) -> memoryview:
+            """All the bytes, read-only (PEP 688): without a copy where one window holds them, else over one copy."""
+            if flags & inspect.BufferFlags.WRITABLE:
+                raise BufferError("the buffer is read-only; readinto() fills something writable")
+            span = self._span
+            return span.view()
+
+    def finditer(
+        self, pattern: bytes | re.Pattern[bytes], start: Index = None, end: Index = None, /, *, longest: int
+    ) -> Iterator[BufferMatch]:
+        """What ``re.finditer`` finds on the equal bytes, inside ``[start, end)``, in order and each match once.
+
+        :param longest: how many bytes a match may look at, with what it looks at before and behind, at least 1. What
+            looks at more may be missed or cut. So much is searched twice for each piece of 256 KiB or four times that.
+        :raises ValueError: if ``longest`` is less than 1.
+        :raises TypeError: for a pattern that is no ``bytes``.
+
+        O(bytes). Pieces are copied, so a match pins nothing.
+        """
+        compiled = re.compile(pattern)
+        if not isinstance(compiled.pattern, bytes):
+            raise TypeError(f"a pattern for a buffer must be bytes, got {type(compiled.pattern).__name__}")
+        if natural("longest", longest) < 1:
+            raise ValueError(f"longest must be at least 1, got {longest}")
+        span = self._span
+        return pattern_matches(span, compiled, longest, *bounds(span.length, start, end))
 
     def find(self, sub: Needle, start: Index = None, end: Index = None, /) -> int:
         """The lowest index at which ``sub`` begins and lies inside ``[start, end)``, or -1. O(bytes)."""

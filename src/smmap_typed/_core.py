@@ -17,6 +17,7 @@ import os
 import time
 from typing import Final, final
 
+from smmap_typed._events import Observer, Teller
 from smmap_typed._evictor import Evictor, close_unless_viewed
 from smmap_typed._file import Identity, Source
 from smmap_typed._fork import survive
@@ -24,6 +25,7 @@ from smmap_typed._gate import Call, Flight
 from smmap_typed._grid import Grid
 from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
+from smmap_typed._platform import advise
 from smmap_typed._tables import Tables
 from smmap_typed.exceptions import ManagerClosedError, SmmapError
 from smmap_typed.readers import Reader
@@ -40,12 +42,12 @@ class Core:
 
     __slots__ = ("_survivor", "evictor", "grid", "ledger", "note_release", "reader", "tables")
 
-    def __init__(self, reader: Reader, grid: Grid, ledger: Ledger) -> None:
+    def __init__(self, reader: Reader, grid: Grid, ledger: Ledger, observer: Observer | None = None) -> None:
         self.reader: Final = reader
         self.grid: Final = grid
         self.ledger: Final = ledger
         self.tables: Final = Tables(ledger)
-        self.evictor: Final = Evictor(self.tables)
+        self.evictor: Final = Evictor(self.tables, Teller(observer))
         self._survivor: Final = survive(self.evictor)
         self.note_release: Final = self.tables.released.append
 
@@ -94,10 +96,14 @@ class Core:
                         return found
                     if found is mine:
                         return self._map(call, mine, source, nbytes, flags)
+                except OSError as error:
+                    if not isinstance(error, SmmapError):
+                        call.note_about("failed", source.target, start, nbytes, error)
+                    raise
                 finally:
                     # Everything that a failed flight took is given back, by whoever enters the lock next, this thread
                     # at the latest on its way out. Posted first: no exception can strike before.
-                    if not mine.done:
+                    if mine.serial and not mine.done:
                         tables.finished.append(mine)
                         if mine.mapping is not None:
                             close_unless_viewed(mine.mapping)
@@ -138,11 +144,15 @@ class Core:
                     raise
                 flight.mapping = mapping = reader.load(descriptor, source, identity, start, nbytes)
             seconds = time.perf_counter() - began
+            if source.advice is not None and not reader.copies:
+                advise(mapping, source.advice)
         finally:
             # Called as it is: at the entry of a function of ours an exception could strike, and nobody else closes it.
             # Never retried: after an error the number may be somebody else's.
             os.close(descriptor)
-        hold = Hold(flight.serial, identity, source.target, start, nbytes, mapping, copied=reader.copies)
+        hold = Hold(
+            flight.serial, identity, source.target, start, nbytes, mapping, copied=reader.copies, mapped_at=began
+        )
         view = hold.pin(self.note_release)
         assert view is not None, "buried before it was published"  # noqa: S101 - nobody else knows it yet
         try:
@@ -151,6 +161,8 @@ class Core:
             # The traceback would keep it, and the map that nobody knows could not be closed.
             view.release()
             raise
+        if call.notes is not None:
+            call.note("mapped", hold, seconds)
         return view, hold
 
     def _publish(self, flight: Flight, hold: Hold, seconds: float) -> None:

@@ -17,7 +17,7 @@ from smmap_typed._file import inode_behind, resolve
 from smmap_typed._position import NOWHERE, UNASSOCIATED, Position, no_file
 from smmap_typed._region import Region
 from smmap_typed._sharing import FREE_THREADED, unshared
-from smmap_typed._types import ManagerLike, PathLike, PathOrFd
+from smmap_typed._types import Advice, ManagerLike, PathLike, PathOrFd
 
 __all__ = ["WindowCursor"]
 
@@ -43,11 +43,12 @@ class WindowCursor:
         self._position: Position = UNASSOCIATED
 
     @classmethod
-    def _on(cls, core: Core, path_or_fd: PathOrFd) -> Self:
+    def _on(cls, core: Core, path_or_fd: PathOrFd, advice: Advice | None) -> Self:
         core.check_open()
         target = resolve(path_or_fd)
+        inode = inode_behind(target) if isinstance(target, int) else None
         cursor = cls()
-        cursor._position = Position(core, path_or_fd, target, inode_behind(target) if isinstance(target, int) else None)
+        cursor._position = Position(core, path_or_fd, target, inode, None, advice)
         return cursor
 
     @classmethod
@@ -178,7 +179,8 @@ class WindowCursor:
     def prefetch(self, offset: SupportsIndex, size: SupportsIndex) -> None:
         """Ask the kernel to read ``size`` bytes at ``offset`` ahead, without waiting or mapping.
 
-        Does nothing on systems without ``posix_fadvise``.
+        Does nothing on systems without ``posix_fadvise``, and on Linux nothing if the first and the last of them are in
+        the page cache already.
 
         :raises: as ``use_region``, limits aside.
         """

@@ -7,10 +7,12 @@ be true in between. It knows no files and maps nothing.
 import contextlib
 import mmap
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from logging import INFO
 from threading import Lock, get_ident
 from typing import Final, TypeVar, final
 
+from smmap_typed._events import LOGGER, Note, Teller
 from smmap_typed._gate import Call, Flight
 from smmap_typed._hold import Hold
 from smmap_typed._tables import Tables
@@ -25,10 +27,12 @@ T = TypeVar("T")
 class Evictor:
     """What unmaps for one manager. Every method is safe in any thread, and nested."""
 
-    __slots__ = ("collect_wanted", "drain", "lock", "tables")
+    __slots__ = ("_observed", "_teller", "collect_wanted", "drain", "lock", "tables")
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, teller: Teller) -> None:
         self.tables: Final = tables
+        self._teller: Final = teller
+        self._observed: Final = teller.observer is not None
         self.drain: Final = tables.drain
         """See Guarded. Bound once, since every section begins with it."""
         self.lock: Lock = Lock()
@@ -49,7 +53,7 @@ class Evictor:
                 awaited = call.locked(self._attempt, attempt, flight, refused)
                 if awaited is None:
                     return
-                if awaited is flight and not self._unmap(flight):
+                if awaited is flight and not self._unmap(call, flight):
                     refused.add(flight.serial)
             finally:
                 # Here and not in a method: an exception could strike at its entry.
@@ -101,7 +105,7 @@ class Evictor:
             try:
                 if not call.locked(self.tables.bury_oldest, flight, refused):
                     return
-                if self._unmap(flight) and flight.victim is not None:
+                if self._unmap(call, flight) and flight.victim is not None:
                     freed += flight.victim.size
                 else:
                     refused.add(flight.serial)
@@ -110,13 +114,17 @@ class Evictor:
                 if flight.victim is not None:
                     self.tables.finished.append(flight)
 
-    def _unmap(self, flight: Flight) -> bool:
+    def _unmap(self, call: Call, flight: Flight) -> bool:
         """Close the map that ``flight`` buried; False if there is none, or a view keeps it mapped after all.
 
         The caller then posts the flight to be settled by whoever enters the lock next, itself at the latest on its way
         out.
         """
-        return flight.mapping is not None and close_unless_viewed(flight.mapping)
+        if flight.mapping is None or flight.victim is None or not close_unless_viewed(flight.mapping):
+            return False
+        if call.notes is not None:
+            call.note("evicted" if flight.evicted else "collected", flight.victim)
+        return True
 
     def tidy(self) -> None:
         """Drain the queues, unless the lock is taken: then its holder does, and this thread lets others run first.
@@ -173,7 +181,7 @@ class Evictor:
         """Unmap what ``bury`` chooses under the lock for ``subject``; False if it chooses none, or a view keeps it."""
         flight = Flight()
         try:
-            return call.locked(bury, flight, subject) and self._unmap(flight)
+            return call.locked(bury, flight, subject) and self._unmap(call, flight)
         finally:
             # Here and not in a method: an exception could strike at its entry.
             if flight.victim is not None:
@@ -194,14 +202,23 @@ class Evictor:
                 return False
         return True
 
+    def listens(self, *, nested: bool) -> bool:
+        """Whether there is anybody to tell. Nested calls are not logged: the log may have a lock to wait for."""
+        return self._observed or (not nested and LOGGER.isEnabledFor(INFO))
+
+    def tell(self, notes: Sequence[Note], error: BaseException | None, *, nested: bool) -> None:
+        """Tell what a call has noted, and the limit error that ended it."""
+        ledger = self.tables.ledger
+        self._teller.tell(notes, error, ledger.total_bytes, ledger.max_memory, logs=not nested)
+
     def close(self) -> None:
         """Give every region up. Idempotent."""
         with Call(self) as call:
-            self._let_go(call, call.locked(self._close))
+            self._let_go(call, *call.locked(self._close))
 
-    def _close(self) -> list[mmap.mmap | None]:
+    def _close(self) -> tuple[list[Hold], list[mmap.mmap | None]]:
         self.tables.closed = True
-        return self._give_up(lambda _: True, "its manager was closed")[1]
+        return self._give_up(lambda _: True, "its manager was closed")
 
     def retire(self, call: Call, condemned: Callable[[Hold], bool], verdict: str) -> int:
         """Give up the regions that are ``condemned``, pinned or not; how many there were.
@@ -212,11 +229,13 @@ class Evictor:
         holds, mappings = call.locked(self._give_up, condemned, verdict)
         for hold in holds:
             hold.release_pins()
-        self._let_go(call, mappings)
+        self._let_go(call, holds, mappings)
         return len(holds)
 
-    def _let_go(self, call: Call, mappings: list[mmap.mmap | None]) -> None:
+    def _let_go(self, call: Call, holds: list[Hold], mappings: list[mmap.mmap | None]) -> None:
         """Unmap what has been given up, as far as nobody has a view: a cursor lets go of its own at its next call."""
+        for hold in holds:
+            call.note("given up", hold)
         while mappings:
             mapping = mappings.pop()
             if mapping is not None:

@@ -8,7 +8,7 @@ import os
 from typing import Final, NamedTuple
 
 from smmap_typed._platform import IS_WINDOWS
-from smmap_typed._types import PathOrFd, Target
+from smmap_typed._types import Advice, PathOrFd, Target
 from smmap_typed.exceptions import FileChangedError
 
 __all__ = ["Identity", "Source", "inode_behind", "lies_below", "resolve"]
@@ -45,15 +45,19 @@ class Identity(NamedTuple):
 class Source:
     """What the user gave to ``make_cursor``, and what system calls are given for it. Never changes."""
 
-    __slots__ = ("given", "inode", "target")
+    __slots__ = ("advice", "given", "inode", "target")
 
-    def __init__(self, given: PathOrFd, target: Target, inode: tuple[int, int] | None) -> None:
+    def __init__(
+        self, given: PathOrFd, target: Target, inode: tuple[int, int] | None, advice: Advice | None = None
+    ) -> None:
         self.given: Final = given
         """The very object that the user gave."""
         self.target: Final = target
         """An absolute path, fixed when the cursor was made, or the user's descriptor."""
         self.inode: Final = inode
         """Device and inode behind a descriptor when the cursor was made: its number may be reused since."""
+        self.advice: Final = advice
+        """What the kernel is told of the windows that are mapped for it."""
 
     def check(self, identity: Identity) -> None:
         """Raise FileChangedError if the descriptor's number belongs to another file by now."""

@@ -25,13 +25,15 @@ import mmap
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Protocol, TypeVar, TypeVarTuple, final
 
+from smmap_typed._events import Note
 from smmap_typed._file import Identity
 from smmap_typed._hold import Hold
 from smmap_typed._inside import Life, is_inside, thread
+from smmap_typed._types import Target
 from smmap_typed.exceptions import ReentrantCallError
 
 __all__ = ["Call", "Flight", "FlightKey", "Guarded"]
@@ -45,6 +47,10 @@ FlightKey = tuple[Identity, int]
 # How often a waiter looks by itself. It is woken by the thread that it waits for; the look is for the case that a
 # signal's exception struck that thread before it could wake anybody.
 _LOOK_SECONDS: Final = 0.1
+
+# How often a call looks on its way out for what nested calls have left. A handler that strikes each time, and leaves
+# something each time, would keep it for ever; what is left then is the next call's.
+_MOST_ROUNDS: Final = 16
 
 # The argument of acquire, as what it is mapped over.
 _WAITING: Final = (True,)
@@ -129,12 +135,20 @@ class Guarded(Protocol):
         """Do it; False if the lock is taken and the call may not wait, so that its holder will."""
         ...
 
+    def listens(self, *, nested: bool) -> bool:
+        """Whether there is anybody to tell what happens."""
+        ...
+
+    def tell(self, notes: Sequence[Note], error: BaseException | None, *, nested: bool) -> None:
+        """Tell what a call has noted, and the limit error that ended it."""
+        ...
+
 
 @final
 class Call:
     """One call of the library by this thread, as a context."""
 
-    __slots__ = ("_attempts", "_guarded", "_life", "_serves", "nested", "waits")
+    __slots__ = ("_attempts", "_guarded", "_life", "_serves", "nested", "notes", "waits")
 
     def __init__(self, guarded: Guarded, *, serves: bool = True, waits: bool = True) -> None:
         self._guarded: Final = guarded
@@ -148,6 +162,19 @@ class Call:
         """Whether it may wait for the lock."""
         self._attempts: Final = _WAITING if self.waits else _NOT_WAITING
         self._serves: Final = serves
+        self.notes: Final[list[Note] | None] = [] if guarded.listens(nested=self.nested) else None
+        """What it is to tell on its way out; None if there is nobody to tell. Asked now and not later: the log may have
+        a lock to wait for, and whoever holds that may wait for a flight of this call."""
+
+    def note(self, kind: str, hold: Hold, value: object = None) -> None:
+        """Have it told that something has happened to a region."""
+        if self.notes is not None:
+            self.notes.append((kind, hold.target, hold.begin, hold.size, value))
+
+    def note_about(self, kind: str, target: Target, offset: int, size: int, value: object) -> None:
+        """The same for a window that has no region."""
+        if self.notes is not None:
+            self.notes.append((kind, target, offset, size, value))
 
     def locked(self, section: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """What ``section`` returns under the lock; ReentrantCallError if that is taken and this call may not wait."""
@@ -176,8 +203,12 @@ class Call:
     ) -> None:
         if not self.nested:
             thread.outermost = None
-        while self._serves and self._guarded.has_requests() and self._guarded.serve(waits=self.waits):
-            pass
+        if self._serves:
+            for _ in range(_MOST_ROUNDS):
+                if not (self._guarded.has_requests() and self._guarded.serve(waits=self.waits)):
+                    break
+        if self.notes is not None:
+            self._guarded.tell(self.notes, error, nested=self.nested)
 
     def wait(self, flight: Flight) -> None:
         """Wait for the end of another thread's flight, which is bound by a system call."""

@@ -28,6 +28,7 @@ class Hold:
         "faces",
         "identity",
         "limit",
+        "mapped_at",
         "mapping",
         "pins",
         "serial",
@@ -46,6 +47,7 @@ class Hold:
         mapping: mmap.mmap | None,
         *,
         copied: bool,
+        mapped_at: float,
     ) -> None:
         self.serial: Final = serial
         """Its number, never used again by its manager."""
@@ -59,6 +61,8 @@ class Hold:
         """Bytes, as the ledger counts them."""
         self.copied: Final = copied
         """Whether the map is anonymous memory with a copy of the bytes."""
+        self.mapped_at: Final = mapped_at
+        """When it was mapped, by ``time.perf_counter``."""
         self.limit = begin + size
         """One past the last byte, absolute, or -1 for good once the manager has given the region up.
         Written under the lock; read without, as the one test that a hit needs: stale by one step it lets a cursor

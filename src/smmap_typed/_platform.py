@@ -1,11 +1,14 @@
 """What differs between operating systems, word sizes, interpreter versions, and the two builds."""
 
+import contextlib
 import mmap
 import os
 import sys
 from collections.abc import Callable
 from mmap import ALLOCATIONGRANULARITY
 from typing import TYPE_CHECKING, Final
+
+from smmap_typed._types import Advice
 
 __all__ = [
     "ALLOCATIONGRANULARITY",
@@ -16,9 +19,11 @@ __all__ = [
     "OPEN_FLAGS",
     "PREAD_WINDOW_SIZE",
     "WRITING_FLAGS",
+    "advise",
     "align_to_mmap",
     "has_views",
     "is_64_bit",
+    "is_cached",
     "map_file",
     "mypyc_attr",
     "read_ahead",
@@ -95,13 +100,38 @@ else:
         return os.read(descriptor, size)
 
 
+if sys.platform != "win32":
+
+    def advise(mapping: mmap.mmap, advice: Advice) -> None:
+        """Tell the kernel how ``mapping`` will be read. It is an advice: no error matters, nor a system without it."""
+        with contextlib.suppress(OSError, AttributeError):
+            mapping.madvise(getattr(mmap, f"MADV_{advice.upper()}"))
+
+else:
+
+    def advise(mapping: mmap.mmap, advice: Advice) -> None:
+        """Nothing to tell: this system has no ``madvise``."""
+
+
 if sys.platform == "linux":
+
+    def is_cached(descriptor: int, offset: int) -> bool:
+        """Whether the byte at ``offset`` is in the page cache; False if it cannot be told without waiting."""
+        try:
+            return os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
+        except (OSError, AttributeError, NotImplementedError):
+            # What the C library lacks, Python has not.
+            return False
 
     def read_ahead(descriptor: int, size: int, offset: int) -> None:
         """Ask the kernel to bring ``size`` bytes at ``offset`` into the page cache, and do not wait."""
         os.posix_fadvise(descriptor, offset, size, os.POSIX_FADV_WILLNEED)
 
 else:
+
+    def is_cached(descriptor: int, offset: int) -> bool:  # noqa: ARG001 - as where there is something to ask
+        """False: this system cannot be asked."""
+        return False
 
     def read_ahead(descriptor: int, size: int, offset: int) -> None:
         """Nothing to ask for: this system has no ``posix_fadvise``."""

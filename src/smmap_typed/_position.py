@@ -18,7 +18,7 @@ from smmap_typed._hold import Hold
 from smmap_typed._ledger import Ledger
 from smmap_typed._reader import MmapReader
 from smmap_typed._region import Region, region_of
-from smmap_typed._types import PathOrFd, Target
+from smmap_typed._types import Advice, PathOrFd, Target
 from smmap_typed.exceptions import (
     CursorInvalidError,
     FileChangedError,
@@ -39,7 +39,7 @@ _NOTHING: Final = memoryview(b"")
 
 
 def _nowhere() -> Place:
-    hold = Hold(0, Identity(0, 0, 0, 0), 0, 0, 0, None, copied=False)
+    hold = Hold(0, Identity(0, 0, 0, 0), 0, 0, 0, None, copied=False, mapped_at=0.0)
     hold.limit = -1
     return _NOTHING, hold, 0, 0
 
@@ -67,8 +67,9 @@ class Position(Source):
         target: Target,
         inode: tuple[int, int] | None = None,
         seen: Identity | None = None,
+        advice: Advice | None = None,
     ) -> None:
-        super().__init__(given, target, inode)
+        super().__init__(given, target, inode, advice)
         self.core: Final = core
         self.place: Place = NOWHERE
         """Replaced whole, by anybody, in one step: by ``swap``, or in a way that says why it need not be."""
@@ -179,7 +180,8 @@ class Position(Source):
 
     def fresh(self) -> "Position":
         """The same file, nowhere."""
-        return Position(self.core, self.given, self.target, self.inode, self._seen[0] if self._seen else None)
+        seen = self._seen[0] if self._seen else None
+        return Position(self.core, self.given, self.target, self.inode, seen, self.advice)
 
     def copy(self) -> "Position":
         """The same file and place, with a pin of its own."""

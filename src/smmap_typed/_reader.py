@@ -16,7 +16,7 @@ from smmap_typed._platform import MIB, OPEN_FLAGS
 from smmap_typed._types import Target
 from smmap_typed.exceptions import FileChangedError
 
-__all__ = ["MmapReader", "PreadReader", "read_ahead"]
+__all__ = ["MmapReader", "PreadReader", "is_cached", "read_ahead"]
 
 
 class _FileReader:
@@ -117,3 +117,8 @@ class PreadReader(_FileReader):
 def read_ahead(descriptor: int, size: int, offset: int) -> None:
     """Ask the kernel for ``size`` bytes at ``offset``, as far as this system can be asked."""
     _platform.read_ahead(descriptor, size, offset)
+
+
+def is_cached(descriptor: int, offset: int) -> bool:
+    """Whether the byte at ``offset`` is in the page cache, as far as this system can be asked without waiting."""
+    return _platform.is_cached(descriptor, offset)

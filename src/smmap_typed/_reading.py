@@ -3,6 +3,7 @@
 Each function is one atomic step on one position; at most one window beside the cursor's own is pinned at a time.
 """
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -43,12 +44,14 @@ def read_from(position: Position, identity: Identity, offset: int, stop: int) ->
 def pieces(position: Position, identity: Identity, offset: int, stop: int) -> Iterator[memoryview]:
     """The same bytes as one view after the other.
 
-    Each is released when the next is asked for, so that one window is pinned at a time.
+    Each is released when the next is asked for, so that one window is pinned at a time; but what the caller has made of
+    it, an array say, keeps it and its window.
     """
     while offset < stop:
         view, offset = _take(position, identity, offset, stop)
         yield view
-        view.release()
+        with contextlib.suppress(BufferError):
+            view.release()
 
 
 def view(position: Position, offset: int, size: int) -> memoryview:
@@ -78,7 +81,9 @@ def _prefetch_from(position: Position, identity: Identity, offset: int, stop: in
     if offset < stop:
         descriptor = core.reader.open(position, identity, 0)
         try:
-            _reader.read_ahead(descriptor, stop - offset, offset)
+            # It backs off if the ends are there: then usually all of it is.
+            if not (_reader.is_cached(descriptor, offset) and _reader.is_cached(descriptor, stop - 1)):
+                _reader.read_ahead(descriptor, stop - offset, offset)
         finally:
             # As it is, and never retried: see Core._map.
             os.close(descriptor)

@@ -1,14 +1,26 @@
-"""Searching a span for bytes, piece by piece, as ``bytes.find`` and its relatives do on bytes in memory."""
+"""Searching a span piece by piece, as ``bytes.find``, ``re`` and their relatives do on bytes in memory."""
 
 import operator
+import re
 from collections.abc import Iterator
-from typing import SupportsIndex
+from dataclasses import dataclass
+from typing import SupportsIndex, final
 
 from typing_extensions import Buffer
 
 from smmap_typed._span import PIECE, Span
 
-__all__ = ["Needle", "bounds", "content", "count", "last_match", "matches", "needle_of"]
+__all__ = [
+    "BufferMatch",
+    "Needle",
+    "bounds",
+    "content",
+    "count",
+    "last_match",
+    "matches",
+    "needle_of",
+    "pattern_matches",
+]
 
 Needle = Buffer | SupportsIndex
 """What can be searched for: something bytes-like, or one byte as a number."""
@@ -72,3 +84,36 @@ def count(span: Span, needle: bytes, low: int, high: int) -> int:
     if len(needle) == 1:
         return sum(piece.count(needle) for piece in span.pieces(low, high))
     return sum(1 for _ in matches(span, needle, low, high))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class BufferMatch:
+    """What a regular expression has found, an immutable value."""
+
+    start: int
+    """Index of its first byte in the buffer."""
+    end: int
+    """One past the index of its last byte."""
+    match: re.Match[bytes]
+    """Its groups. It was found in a copy of a piece, from which its own offsets count."""
+
+
+def pattern_matches(span: Span, pattern: re.Pattern[bytes], longest: int, low: int, high: int) -> Iterator[BufferMatch]:
+    """What ``pattern.finditer`` finds between two indices, if ``longest`` bytes are all that a match looks at.
+
+    Pieces overlap by that much on both sides. A match is sure if it begins so early in its piece that it cannot see the
+    piece's end; what begins later is left to the next piece.
+    """
+    while low <= high:
+        first = max(low - longest, 0)
+        stop = min(low + max(PIECE, 4 * longest), high)
+        sure = high if stop == high else stop - longest - 1
+        piece = span.read(first, stop)
+        following = sure + 1
+        for match in pattern.finditer(piece, low - first):
+            if first + match.start() > sure:
+                break
+            following = max(following, first + match.end())
+            yield BufferMatch(first + match.start(), first + match.end(), match)
+        low = following

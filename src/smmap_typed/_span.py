@@ -58,15 +58,46 @@ class Span:
 
     def readinto(self, room: memoryview, low: int) -> int:
         """Fill ``room`` from index ``low`` on; how many bytes there were."""
-        position = self.position
-        done = 0
         high = min(low + len(room), self.length)
-        if low < high:
-            with self._travelling(self.begin + high - 1):
-                for piece in _reading.pieces(position, position.identity(), self.begin + low, self.begin + high):
-                    room[done : done + len(piece)] = piece
-                    done += len(piece)
+        if low >= high:
+            return 0
+        position = self.position
+        view, hold, _start, _stop = position.place
+        shift = self.begin - hold.begin
+        if low + shift >= 0 and high <= hold.limit - self.begin:
+            if FREE_THREADED:
+                view = unshared(view)
+            room[: high - low] = view[low + shift : high + shift]
+            return high - low
+        # Not to keep its window pinned meanwhile.
+        del view
+        done = 0
+        with self._travelling(self.begin + high - 1):
+            for piece in _reading.pieces(position, position.identity(), self.begin + low, self.begin + high):
+                room[done : done + len(piece)] = piece
+                done += len(piece)
         return done
+
+    def views(self, low: int, high: int) -> Iterator[memoryview]:
+        """The bytes between two indices without a copy, one window after the other: see ``_reading.pieces``."""
+        if low < high:
+            position = self.position
+            with self._travelling(self.begin + high - 1):
+                yield from _reading.pieces(position, position.identity(), self.begin + low, self.begin + high)
+
+    def view(self) -> memoryview:
+        """All of the bytes: without a copy where one window holds them, else over one copy."""
+        position, low, high = self.position, self.begin, self.begin + self.length
+        if low < high:
+            position.move(low, high - low, self.flags)
+        view, hold, _start, _stop = position.place
+        if hold.begin <= low < high <= hold.limit:
+            if FREE_THREADED:
+                view = unshared(view)
+            return view[low - hold.begin : high - hold.begin]
+        # Not to keep its window pinned meanwhile.
+        del view
+        return memoryview(self.read(0, self.length))
 
     def pieces(self, low: int, high: int) -> Iterator[bytes]:
         """The bytes between two indices, one piece after the other."""

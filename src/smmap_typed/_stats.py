@@ -4,8 +4,30 @@ from dataclasses import dataclass
 from typing import final
 
 from smmap_typed._types import Target
+from smmap_typed._window import Window
 
-__all__ = ["FileStats", "ManagerStats"]
+__all__ = ["FileStats", "ManagerStats", "RegionStats"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RegionStats:
+    """What one region was at the instant of ``regions``."""
+
+    target: Target
+    """The absolute path or the descriptor by which it was mapped."""
+    file_size: int
+    """Bytes of its file, as its cursors see it."""
+    window: Window
+    """What is mapped of the file."""
+    cursors: int
+    """Cursors that stand on it."""
+    has_views: bool
+    """Whether somebody has a view of it, a cursor's own included; False where the system cannot tell."""
+    age: float
+    """Seconds since it was mapped."""
+    turn: int | None
+    """How many idle regions go before it is evicted, 0 for the next; None while cursors stand on it."""
 
 
 @final

@@ -1,15 +1,17 @@
-"""Surveys: the statistics of a core, counted when somebody asks."""
+"""Surveys: the statistics of a core and of its regions, counted when somebody asks."""
 
+import time
 from collections import Counter
 from typing import Literal, TypeAlias
 
 from smmap_typed._core import Core
 from smmap_typed._gate import Call
 from smmap_typed._hold import Hold
-from smmap_typed._stats import FileStats, ManagerStats
+from smmap_typed._stats import FileStats, ManagerStats, RegionStats
+from smmap_typed._window import Window
 from smmap_typed.exceptions import ReentrantCallError
 
-__all__ = ["survey"]
+__all__ = ["list_regions", "survey"]
 
 Use: TypeAlias = Literal["idle", "pinned", "viewed"]
 
@@ -21,6 +23,34 @@ def survey(core: Core) -> ManagerStats:
             return call.locked(_count, core)
         except ReentrantCallError:
             return _count(core)
+
+
+def list_regions(core: Core) -> tuple[RegionStats, ...]:
+    """What ``core`` has mapped. O(regions). Nested it never waits, and then tells what it sees in passing."""
+    with Call(core.evictor) as call:
+        try:
+            return call.locked(_list, core)
+        except ReentrantCallError:
+            return _list(core)
+
+
+def _list(core: Core) -> tuple[RegionStats, ...]:
+    now = time.perf_counter()
+    holds = list(core.tables.holds.values())
+    idle = [hold.serial for hold in list(core.tables.idle.holds.values()) if not hold.is_pinned()]
+    turns = {serial: turn for turn, serial in enumerate(idle)}
+    return tuple(
+        RegionStats(
+            target=hold.target,
+            file_size=hold.identity.size,
+            window=Window(hold.begin, hold.size),
+            cursors=hold.live_pins(),
+            has_views=hold.has_views(),
+            age=now - hold.mapped_at,
+            turn=turns.get(hold.serial),
+        )
+        for hold in holds
+    )
 
 
 def _use(hold: Hold) -> Use:

@@ -33,9 +33,10 @@ class Tables(Inventory):
 
         Reserves ``nbytes`` if they are there without evicting: a path that turns out bad costs nobody a window.
         """
+        # Before it is registered: one without a serial never was, and nobody need settle it.
+        flight.serial = self.next_serial
         other = self.flights.setdefault(flight.key, flight)
         if other is flight:
-            flight.serial = self.next_serial
             self.next_serial += 1
             flight.nbytes = nbytes
             self.reserve(flight, nbytes, last=False)
@@ -150,7 +151,9 @@ class Tables(Inventory):
         """The beginning of every section: repair, settle the flights that are over, queue what its last pin left."""
         if self.torn:
             self.repair()
-        while self.finished:
+        # As many as there are, no more: a callback that strikes in here and uses the library may post one for each that
+        # is settled, and would keep this thread, and the lock, for ever.
+        for _ in range(len(self.finished)):
             # Taken out when it is done, so that it is done again if an exception strikes in between.
             self.settle(self.finished[0])
             self.finished.popleft()

@@ -3,7 +3,7 @@
 import os
 from typing import Literal, Protocol, TypeAlias
 
-__all__ = ["ManagerLike", "PathLike", "PathOrFd", "ReaderName", "Target"]
+__all__ = ["Advice", "ManagerLike", "PathLike", "PathOrFd", "ReaderName", "Target"]
 
 PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """Any way to write a path."""
@@ -16,6 +16,10 @@ Target: TypeAlias = str | bytes | int
 
 ReaderName: TypeAlias = Literal["mmap", "pread"]
 """How windows come into memory: mapped, or read into anonymous memory."""
+
+
+Advice: TypeAlias = Literal["normal", "sequential", "random", "willneed"]
+"""How a file will be read, for the kernel: in order, here and there, or all of it soon."""
 
 
 class ManagerLike(Protocol):

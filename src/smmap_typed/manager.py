@@ -7,17 +7,20 @@ from typing import Self, final
 
 from typing_extensions import override
 
+from smmap_typed._arguments import check_advice
 from smmap_typed._core import Core
 from smmap_typed._cursor import WindowCursor
+from smmap_typed._events import Observer
 from smmap_typed._file import lies_below
 from smmap_typed._gate import Call
 from smmap_typed._grid import Grid
 from smmap_typed._ledger import Ledger
 from smmap_typed._limits import Limits, check_pinned, handles, memory_bytes, shrinking, window_bytes
+from smmap_typed._mapped_file import MappedFile
 from smmap_typed._platform import IS_WINDOWS
-from smmap_typed._stats import ManagerStats
-from smmap_typed._survey import survey
-from smmap_typed._types import PathOrFd, ReaderName
+from smmap_typed._stats import ManagerStats, RegionStats
+from smmap_typed._survey import list_regions, survey
+from smmap_typed._types import Advice, PathOrFd, ReaderName
 from smmap_typed.readers import Reader, reader_of
 
 __all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
@@ -32,13 +35,17 @@ class StaticWindowMapManager:
     :param reader: ``"mmap"``, or ``"pread"`` to read windows into memory, which works on files that cannot be mapped
         and turns a truncated file into an error instead of a signal; or a ``smmap_typed.readers.Reader`` of your own.
     :param strict_memory: make the memory limit hard, too.
+    :param observer: called with each event, in the thread that caused it, when its call is on its way out; an error
+        that it raises goes to ``sys.unraisablehook``.
+    :param advice: how files will be read: ``"normal"``, ``"sequential"``, ``"random"`` or ``"willneed"``. The kernel is
+        told so of each window that is mapped, by ``madvise``, where there is one; copies have nothing to be told.
     :raises ValueError: if a number is out of its range; TypeError if it is none.
 
     Every method may be called from any thread at any time. As a context it is closed at the end.
     Made for use as it is; only ``SlidingWindowMapManager`` derives from it, as in smmap.
     """
 
-    __slots__ = ("__weakref__", "_core")
+    __slots__ = ("__weakref__", "_advice", "_core")
 
     def __init__(
         self,
@@ -48,10 +55,13 @@ class StaticWindowMapManager:
         *,
         reader: ReaderName | Reader = "mmap",
         strict_memory: bool = False,
+        observer: Observer | None = None,
+        advice: Advice | None = None,
     ) -> None:
         loads = reader_of(reader)
         window_bytes(window_size, copies=loads.copies)
-        self._core = _make_core(0, max_memory_size, max_open_handles, loads, strict_memory=strict_memory)
+        self._advice: Advice | None = check_advice(advice)
+        self._core = _make_core(0, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
 
     def __enter__(self) -> Self:
         return self
@@ -69,15 +79,29 @@ class StaticWindowMapManager:
             f"{ledger.max_handles} handles, {ledger.total_bytes} of {ledger.max_memory} bytes>"
         )
 
-    def make_cursor(self, path_or_fd: PathOrFd) -> WindowCursor:
+    def make_cursor(self, path_or_fd: PathOrFd, *, advice: Advice | None = None) -> WindowCursor:
         """A cursor on a file, not placed yet. Reads no data; a missing file is reported by the first use.
 
         :param path_or_fd: any kind of path, made absolute now, or an open descriptor, which is duplicated for the
             length of each mapping and never kept.
+        :param advice: as for the manager, whose it is without; for the windows that are mapped for this cursor and its
+            copies. Who comes to a window that is mapped already takes it as it is.
         :raises TypeError: for anything else.
         :raises ManagerClosedError: after ``close``.
         """
-        return WindowCursor._on(self._core, path_or_fd)
+        return WindowCursor._on(self._core, path_or_fd, check_advice(advice) or self._advice)
+
+    def open(self, path_or_fd: PathOrFd, *, offset: int = 0, size: int | None = None) -> MappedFile:
+        """A binary file object for reading, over windows: for everything that takes what ``open(path, "rb")`` returns.
+
+        :param path_or_fd: as for ``make_cursor``.
+        :param offset: bytes from the start of the file that the object leaves out; past the end it is empty.
+        :param size: bytes; None or more than there are for all up to the end, which is where the file ends now.
+        :raises OSError: if there is no such file, or it cannot be opened.
+        :raises ValueError: if a number is negative; TypeError if it is none.
+        :raises ManagerClosedError: after ``close``, and so do its reads, once a window is needed.
+        """
+        return MappedFile(self.make_cursor(path_or_fd), offset, size)
 
     def collect(self) -> int:
         """Unmap everything idle; the number of regions unmapped.
@@ -118,6 +142,11 @@ class StaticWindowMapManager:
         """What the manager did and holds, as one immutable value. O(regions)."""
         self._settle()
         return survey(self._core)
+
+    def regions(self) -> tuple[RegionStats, ...]:
+        """What is mapped now, in the order in which it was mapped, as immutable values. O(regions)."""
+        self._settle()
+        return list_regions(self._core)
 
     def reset_stats(self) -> None:
         """Clear the counters and start the peaks anew; gauges stay, and ``maps`` becomes ``handles``."""
@@ -201,14 +230,25 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         *,
         reader: ReaderName | Reader = "mmap",
         strict_memory: bool = False,
+        observer: Observer | None = None,
+        advice: Advice | None = None,
     ) -> None:
         loads = reader_of(reader)
         size = window_bytes(window_size, copies=loads.copies)
-        self._core = _make_core(size, max_memory_size, max_open_handles, loads, strict_memory=strict_memory)
+        self._advice = check_advice(advice)
+        self._core = _make_core(size, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
 
 
 def _make_core(
-    window_size: int, max_memory_size: int, max_open_handles: int, reader: Reader, *, strict_memory: bool
+    window_size: int,
+    max_memory_size: int,
+    max_open_handles: int,
+    reader: Reader,
+    observer: Observer | None,
+    *,
+    strict_memory: bool,
 ) -> Core:
     ledger = Ledger(memory_bytes(max_memory_size), handles(max_open_handles), strict=strict_memory)
-    return Core(reader, Grid.of(window_size), ledger)
+    if observer is not None and not callable(observer):
+        raise TypeError(f"observer must be callable, got {type(observer).__name__}")
+    return Core(reader, Grid.of(window_size), ledger, observer)

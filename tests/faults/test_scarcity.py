@@ -170,10 +170,11 @@ class CountedMap(mmap.mmap):
     allowed = 5
     living: "ClassVar[weakref.WeakSet[CountedMap]]"
 
-    def __new__(cls, *args: int, **kwargs: int) -> Self:
+    def __new__(cls, fileno: int, length: int, **keywords: bool) -> Self:
         if sum(not counted.closed for counted in cls.living) >= cls.allowed:
             raise OSError(errno.ENOMEM, "Cannot allocate memory")
-        made = super().__new__(cls, *args, **kwargs)
+        # Offsets are numbers; that a bool is one, too, is all that is true of both.
+        made = super().__new__(cls, fileno, length, **keywords)
         cls.living.add(made)
         return made
 

@@ -5,8 +5,6 @@ They are kept where ``SMMAP_TYPED_WHEELS`` says, so that the compiled one need n
 
 import hashlib
 import os
-import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -14,35 +12,19 @@ from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).parents[2]
+from distributions import ROOT, copy, new_environment, run
+
 SOURCE: Final = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "build_backend", "src")
 
 # Building takes a compiler half a minute, and pip may have to fetch it first.
 pytestmark = pytest.mark.timeout(600)
 
 
-def run(*command: str | Path, **variables: str) -> str:
-    """What a command prints; its errors are the test's."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SMMAP_TYPED_MYPYC")}
-    done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, check=False, env={**environment, **variables}
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def build(folder: Path, **variables: str) -> Path:
     """The wheel that pip makes of a copy of the source in an environment of its own."""
-    copy, wheels = folder / "source", folder / "wheels"
-    copy.mkdir(parents=True)
-    for name in SOURCE:
-        if (ROOT / name).is_dir():
-            shutil.copytree(
-                ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "*.so")
-            )
-        else:
-            shutil.copy(ROOT / name, copy / name)
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", wheels, copy, **variables)
+    source, wheels = folder / "source", folder / "wheels"
+    copy(SOURCE, source)
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", wheels, source, variables=variables)
     (wheel,) = wheels.iterdir()
     return wheel
 
@@ -71,10 +53,7 @@ def machine_code_in(wheel: Path) -> list[str]:
 
 def use(wheel: Path, folder: Path) -> str:
     """Install it where nothing else is, run the main job of the README, and ask which build it is."""
-    environment = folder / "environment"
-    run(sys.executable, "-m", "venv", environment)
-    python = environment / "bin" / "python"
-    run(python, "-m", "pip", "install", f"{wheel}[cli]")
+    python = new_environment(folder / "environment", f"{wheel}[cli]")
     listing = run(python, "-m", "smmap_typed", "hash", ROOT / "LICENSE")
     assert hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest() in listing
     program = "import smmap_typed, sys; print(smmap_typed.COMPILED, smmap_typed.__file__.startswith(sys.prefix))"

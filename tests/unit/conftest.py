@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from smmap_typed import SlidingWindowMapManager
-from support import GRANULE, write_pattern
+from support import GRANULE, forget_the_page_cache, write_pattern
 
 
 @pytest.fixture
@@ -22,3 +22,9 @@ def manager() -> Iterator[SlidingWindowMapManager]:
     """Windows of two granules."""
     with SlidingWindowMapManager(2 * GRANULE) as manager:
         yield manager
+
+
+@pytest.fixture
+def nothing_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``prefetch`` asks the kernel each time."""
+    forget_the_page_cache(monkeypatch)

@@ -387,3 +387,35 @@ def test_many_threads_read_one_buffer(path: Path) -> None:
         buffer.end_access()
         manager.collect()
         assert (manager.num_file_handles(), mapped_bytes_of(path), descriptors_of(path)) == (0, 0, 0)
+
+
+if sys.version_info >= (3, 12):
+
+    @pytest.mark.parametrize(("offset", "size"), [(0, 10), (GRANULE - 3, 7), (OFFSET, GRANULE // 2)])
+    def test_memory_of_one_window_is_the_map_itself(path: Path, offset: int, size: int) -> None:
+        """PEP 688: no copy, and the region stays mapped as long as the view."""
+        content = path.read_bytes()[offset : offset + size]
+        with SlidingWindowMapManager(4 * GRANULE) as manager:
+            buffer = SlidingWindowMapBuffer(manager.make_cursor(path), offset, size)
+            view = memoryview(buffer)
+            assert (view.readonly, view.nbytes) == (True, size)
+            assert view == content
+            buffer.end_access()
+            manager.collect()
+            assert mapped_bytes_of(path) > 0
+            view.release()
+            manager.collect()
+            assert mapped_bytes_of(path) == 0
+
+    def test_memory_of_several_windows_is_one_copy(path: Path) -> None:
+        with SlidingWindowMapManager(GRANULE, max_open_handles=1) as manager:
+            buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+            assert memoryview(buffer) == path.read_bytes()
+            assert bytearray(buffer) == path.read_bytes()
+            assert bytes(buffer) == path.read_bytes()
+
+    def test_memory_that_is_to_be_written_is_refused(path: Path) -> None:
+        with SlidingWindowMapManager() as manager, path.open("rb") as source:
+            buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+            with pytest.raises((BufferError, TypeError)):
+                source.readinto(buffer)

@@ -21,7 +21,7 @@ from smmap_typed import (
     StaticWindowMapManager,
     WindowCursor,
 )
-from support import GRANULE, descriptors_of, open_descriptor, pattern, write_pattern
+from support import GRANULE, descriptors_of, forget_the_page_cache, open_descriptor, pattern, write_pattern
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
@@ -368,6 +368,7 @@ class TestOneStepReads:
             asked.append((offset, size))
 
         monkeypatch.setattr(os, "posix_fadvise", advise)
+        forget_the_page_cache(monkeypatch)
         cursor = manager.make_cursor(path)
         cursor.prefetch(5, 10)
         cursor.prefetch(SIZE - 5, 100)
@@ -375,6 +376,28 @@ class TestOneStepReads:
         cursor.prefetch(0, 0)
         assert asked == [(5, 10), (SIZE - 5, 5)]
         assert (manager.num_file_handles(), descriptors_of(path)) == (0, 0)
+
+    def test_prefetch_backs_off_if_the_pages_are_there(
+        self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Both ends are looked at, without waiting; if one is missing the kernel is asked."""
+        looks: list[int] = []
+        asked: list[tuple[int, int]] = []
+
+        def look(_: int, rooms: list[bytearray], offset: int, flags: int) -> int:
+            assert (len(rooms), flags) == (1, os.RWF_NOWAIT)
+            looks.append(offset)
+            if offset >= 4 * GRANULE:
+                raise BlockingIOError
+            return 1
+
+        monkeypatch.setattr(os, "preadv", look)
+        monkeypatch.setattr(os, "posix_fadvise", lambda _, offset, size, __: asked.append((offset, size)))
+        cursor = manager.make_cursor(path)
+        cursor.prefetch(5, 10)
+        assert (looks, asked) == ([5, 14], [])
+        cursor.prefetch(5, 4 * GRANULE)
+        assert (looks, asked) == ([5, 14, 5, 4 * GRANULE + 4], [(5, 4 * GRANULE)])
 
     def test_they_refuse_a_changed_file(self, path: Path, manager: SlidingWindowMapManager) -> None:
         """FileChangedError, as ``use_region``."""

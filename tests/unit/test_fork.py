@@ -22,6 +22,7 @@ from support import GRANULE, assert_books_match_kernel, mapped_bytes_of, open_de
 assert sys.platform != "win32"
 
 pytestmark = [
+    pytest.mark.usefixtures("nothing_is_cached"),
     # CPython warns since 3.12 that a child may find locks taken: to show that ours are not is what is done here.
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
     # The default way to end a test that hangs is SIGALRM, which some of these tests need for themselves.

@@ -54,6 +54,9 @@ LIMITS: Final[dict[str, tuple[int, int, bool]]] = {
 """Memory, handles, and whether the memory limit is strict."""
 
 
+pytestmark = pytest.mark.usefixtures("nothing_is_cached")
+
+
 @pytest.fixture
 def paths(tmp_path: Path) -> list[Path]:
     """Four files of four granules."""

@@ -20,6 +20,7 @@ import pytest
 
 from interrupts import alarms, is_inside_library
 from smmap_typed import ReentrantCallError, SlidingWindowMapBuffer, SlidingWindowMapManager, WindowCursor
+from smmap_typed._gate import Flight
 from smmap_typed.testing import check_invariants, in_threads
 from support import GRANULE, assert_books_match_kernel, write_pattern
 
@@ -222,6 +223,28 @@ def test_callbacks_of_weak_references_use_the_library(scene: Scene) -> None:
     scene.manager.collect()
     assert scene.outcomes["inside"] > 0
     assert callbacks.keys() == {"buffer", "region", "view", "map"}
+
+
+@pytest.mark.pure
+def test_what_is_left_at_each_step_of_the_way_out_keeps_no_call_for_ever(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler that strikes at each end of a flight, under the lock, and leaves another end and another request."""
+    finish = Flight.finish
+    tables, evictor = scene.manager._core.tables, scene.manager._core.evictor
+    struck = 0
+
+    def finish_and_be_struck(flight: Flight) -> None:
+        nonlocal struck
+        finish(flight)
+        struck += 1
+        tables.finished.append(Flight())
+        evictor.collect_wanted = True
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Flight, "finish", finish_and_be_struck)
+        scene.move(scene.new(), 9 * GRANULE)
+    assert struck > 0
 
 
 def test_threads_are_interrupted_by_the_collector_all_at_once(scene: Scene) -> None:

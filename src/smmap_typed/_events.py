@@ -1,0 +1,173 @@
+"""Events: what a manager tells an observer, and the log, of what it maps, unmaps and cannot map.
+
+A call takes short notes while it works, and they become events when it is on its way out: without the lock, and no
+longer inside the library, so that an observer or a handler of the log may use the manager like anybody else. Nothing is
+noted on the way of a hit or of a move to a mapped window.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from types import SimpleNamespace
+from typing import Final, Literal, TypeAlias, cast, final
+
+from smmap_typed._types import Target
+from smmap_typed._window import Window
+from smmap_typed.exceptions import HandleLimitError, MemoryLimitError
+
+__all__ = [
+    "LOGGER",
+    "Event",
+    "LimitReached",
+    "MapFailed",
+    "Note",
+    "Observer",
+    "RegionMapped",
+    "RegionUnmapped",
+    "Teller",
+]
+
+LOGGER: Final = logging.getLogger("smmap_typed")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RegionMapped:
+    """A window has been mapped, or read into memory."""
+
+    target: Target
+    """The absolute path or the descriptor by which it was mapped."""
+    window: Window
+    seconds: float
+    """Spent in the system call, or the calls that read it."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RegionUnmapped:
+    """A region has been unmapped, or given up: then what views show of it stays mapped until they are gone."""
+
+    target: Target
+    """The absolute path or the descriptor by which it was mapped."""
+    window: Window
+    reason: Literal["evicted", "collected", "given up"]
+    """To make room; by ``collect``; by ``close`` or forced removal."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class MapFailed:
+    """A window could not be mapped: the error is the caller's, too."""
+
+    target: Target
+    """The absolute path or the descriptor."""
+    window: Window
+    error: OSError
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """A call has met a limit.
+
+    At a hard one it has failed, unless giving up its cursor's own window helped. Past the soft memory limit a window
+    was mapped, since nothing idle was left to be unmapped.
+    """
+
+    limit: Literal["handles", "memory"]
+    maximum: int
+    """The limit: regions, or bytes."""
+    in_use: int
+    """Regions that are pinned, or bytes that are mapped."""
+    hard: bool
+
+
+Event: TypeAlias = RegionMapped | RegionUnmapped | MapFailed | LimitReached
+"""What can happen."""
+
+Observer: TypeAlias = Callable[[Event], object]
+"""What is called with each event, in the thread that caused it, one after the other."""
+
+Reason: TypeAlias = Literal["evicted", "collected", "given up"]
+"""To make room; by ``collect``; by ``close`` or forced removal."""
+
+_REASONS: Final[dict[str, Reason]] = {"evicted": "evicted", "collected": "collected", "given up": "given up"}
+
+Note: TypeAlias = tuple[str, Target, int, int, object]
+"""What has happened, to which target, at which offset, with how many bytes, and what else there is to say."""
+
+
+@final
+class Teller:
+    """Makes events of notes, for one manager. Safe in any thread."""
+
+    __slots__ = ("observer",)
+
+    def __init__(self, observer: Observer | None) -> None:
+        self.observer: Final = observer
+
+    def tell(
+        self, notes: Sequence[Note], error: BaseException | None, mapped: int, maximum: int, *, logs: bool
+    ) -> None:
+        """Tell what was noted, and a limit that was met: by the call's ``error``, or by ``mapped`` bytes."""
+        for event in _events(notes, error, mapped, maximum):
+            if logs:
+                _log(event)
+            if self.observer is not None:
+                _call(self.observer, event)
+
+
+def _events(notes: Sequence[Note], error: BaseException | None, mapped: int, maximum: int) -> Iterator[Event]:
+    maps = False
+    for kind, target, offset, size, value in notes:
+        window = Window(offset, size)
+        if isinstance(value, float):
+            maps = True
+            yield RegionMapped(target, window, value)
+        elif isinstance(value, OSError):
+            yield MapFailed(target, window, value)
+        else:
+            yield RegionUnmapped(target, window, _REASONS[kind])
+    if isinstance(error, HandleLimitError):
+        yield LimitReached("handles", error.limit, error.pinned, hard=True)
+    elif isinstance(error, MemoryLimitError):
+        yield LimitReached("memory", error.limit, error.pinned, hard=True)
+    elif maps and mapped > maximum:
+        yield LimitReached("memory", maximum, mapped, hard=False)
+
+
+def _call(observer: Observer, event: Event) -> None:
+    """Call an observer, whose errors are nobody's here: reported like those of a finaliser."""
+    try:
+        observer(event)
+    except Exception as error:  # noqa: BLE001 - whatever it raises
+        report = SimpleNamespace(
+            exc_type=type(error),
+            exc_value=error,
+            exc_traceback=error.__traceback__,
+            err_msg=f"Exception ignored in the observer of a manager, at {event!r}",
+            object=observer,
+        )
+        # The class of what the hook is given cannot be instantiated from Python.
+        sys.unraisablehook(cast("sys.UnraisableHookArgs", report))
+
+
+def _log(event: Event) -> None:
+    """One line, with the fields of the event as ``smmap_...`` of the record."""
+    level = logging.INFO if isinstance(event, LimitReached) else logging.DEBUG
+    if LOGGER.isEnabledFor(level):
+        extra = {f"smmap_{field.name}": getattr(event, field.name) for field in fields(event)}
+        LOGGER.log(level, "%s", _sentence(event), extra={"smmap_event": type(event).__name__, **extra})
+
+
+def _sentence(event: Event) -> str:
+    match event:
+        case RegionMapped(target, window, seconds):
+            return f"mapped {window.size} bytes at {window.offset} of {target!r} in {seconds:.6f} s"
+        case RegionUnmapped(target, window, reason):
+            return f"{reason}: {window.size} bytes at {window.offset} of {target!r}"
+        case MapFailed(target, window, error):
+            return f"could not map {window.size} bytes at {window.offset} of {target!r}: {error}"
+        case LimitReached(limit, maximum, in_use, hard):
+            return f"the {'hard' if hard else 'soft'} limit of {maximum} for {limit} is reached, with {in_use} in use"
