@@ -3,7 +3,7 @@
 ``check_invariants`` is the executable specification. It holds the manager's lock while it looks, so that it may be
 called from any thread while others work: each rule below is true at every such instant, and what is true only when
 nothing else runs is left to the tests that know when that is. What concerns two instants (which region an eviction
-takes, that a failed call changes nothing) is for the reference model in ``tests/stateful``; here is what it leaves.
+takes, that a failed call changes nothing) is for the reference model in ``model``; here is what it leaves.
 """
 
 import threading
