@@ -120,7 +120,9 @@ def judge(modules: list[str]) -> bool:
 def main() -> int:
     """Make the mutants, run the tests on each, and judge."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as _ledger; all of pyproject.toml by default")
+    parser.add_argument(
+        "modules", nargs="*", metavar="MODULE", help="such as _ledger; all of pyproject.toml by default"
+    )
     parser.add_argument("--since", metavar="REF", help="the modules that differ from this git revision")
     parser.add_argument("--judge-only", action="store_true", help="take the results that are there")
     given = parser.parse_args()

@@ -38,8 +38,14 @@ def test_a_map_is_reserved_then_committed_then_unmapped() -> None:
     assert ledger.handles() == 0
     ledger.commit(0.25, 2)
     assert counters(ledger) == {
-        **{"total_handles": 1, "total_bytes": 40, "peak_handles": 1, "peak_bytes": 40},
-        **{"maps": 1, "misses": 1, "seconds": 0.25, "failures": 2},
+        "total_handles": 1,
+        "total_bytes": 40,
+        "peak_handles": 1,
+        "peak_bytes": 40,
+        "maps": 1,
+        "misses": 1,
+        "seconds": 0.25,
+        "failures": 2,
     }
     assert ledger.handles() == 1
     mapped(ledger, 10)
@@ -125,6 +131,13 @@ def test_balance_makes_the_books_say_what_is(
     assert (ledger.handles(), ledger.maps, ledger.unmaps) == (len(now), maps, unmaps)
 
 
+def test_balance_adds_to_what_was_unmapped_before() -> None:
+    ledger = mapped(Ledger(1000, 9, strict=False), 10, 20, 30)
+    ledger.unmap(30)
+    ledger.balance([10], [])
+    assert (ledger.handles(), ledger.maps, ledger.unmaps) == (1, 3, 2)
+
+
 def test_a_reset_clears_the_counters_and_keeps_what_is() -> None:
     ledger = mapped(Ledger(100, 9, strict=False), 10, 20, 30)
     ledger.unmap(30)
@@ -132,8 +145,12 @@ def test_a_reset_clears_the_counters_and_keeps_what_is() -> None:
     ledger.evictions = 7
     ledger.reset(4)
     assert counters(ledger) == {
-        **{"total_handles": 3, "total_bytes": 35, "peak_handles": 3, "peak_bytes": 35},
-        **{"maps": 2, "pins_ended": -4},
+        "total_handles": 3,
+        "total_bytes": 35,
+        "peak_handles": 3,
+        "peak_bytes": 35,
+        "maps": 2,
+        "pins_ended": -4,
     }
     assert ledger.handles() == 2
     assert isinstance(ledger.seconds, float)
