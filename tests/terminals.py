@@ -1,5 +1,6 @@
 """Running the command line: in pipes, and on a pseudo-terminal of a given width."""
 
+import fcntl
 import os
 import pty
 import signal
@@ -7,7 +8,6 @@ import struct
 import subprocess
 import sys
 import termios
-from fcntl import ioctl
 from pathlib import Path
 from typing import Final
 
@@ -42,8 +42,7 @@ def run_on_terminal(
 
     As soon as ``interrupt_at`` is on the screen, somebody presses Ctrl-C.
     """
-    master, slave = pty.openpty()
-    ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    master, slave = _terminal(columns)
     variables = environment(columns) | (extra or {})
     with subprocess.Popen(
         (ENTRY_POINT, *arguments), cwd=folder, env=variables, stdin=slave, stdout=slave, stderr=slave
@@ -57,6 +56,21 @@ def run_on_terminal(
                 interrupt_at = b""
         os.close(master)
     return process.returncode, written.decode()
+
+
+if sys.platform != "win32":
+
+    def _terminal(columns: int) -> tuple[int, int]:
+        """Both sides of a new terminal."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        return master, slave
+
+else:
+
+    def _terminal(columns: int) -> tuple[int, int]:
+        """Windows has no such terminals."""
+        raise NotImplementedError(columns)
 
 
 def _read(master: int) -> bytes:
