@@ -193,6 +193,13 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """Break the code in every way that mutmut knows, and see that tests notice: `-- MODULE...` or `-- --since REF`."""
+    install(session, "mutation")
+    session.run("python", "tests/mutation/judge.py", *session.posargs, env={"SMMAP_TYPED_PROFILE": "quick"})
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Compare the speed of both builds with smmap's and with the bare system calls; `-- --help` tells more."""
     session.install("-e.", *nox.project.dependency_groups(PROJECT, "bench"))

@@ -1,15 +1,17 @@
 """What all tests share: no test that needs the library as Python is run on the compiled build.
 
-And profiles of Hypothesis: ``SMMAP_TYPED_PROFILE=ci`` (the default) or ``deep``, as ``nox -s stateful -- --deep`` sets.
+And profiles of Hypothesis: ``SMMAP_TYPED_PROFILE=ci`` (the default), ``deep``, as ``nox -s stateful -- --deep`` sets,
+or ``quick``, as ``nox -s mutation`` sets.
 
-``ci`` tries the same examples each time, so that a red build is the fault of the change that it builds; ``deep``
-searches at random, and prints what replays a failure: put that ``@reproduce_failure`` on the failing test.
+``ci`` tries the same examples each time, so that a red build is the fault of the change that it builds, and ``quick``
+tries few of them, since it runs once for each mutant; ``deep`` searches at random, and prints what replays a failure:
+put that ``@reproduce_failure`` on the failing test.
 """
 
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # Steps are system calls on real files: slow ones and large examples are no fault of a test here.
 _UNFIT = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -25,6 +27,10 @@ settings.register_profile(
 )
 settings.register_profile(
     "deep", settings.get_profile("ci"), max_examples=5000, stateful_step_count=120, derandomize=False
+)
+# Without shrinking: that a mutant fails is all that is asked.
+settings.register_profile(
+    "quick", settings.get_profile("ci"), max_examples=10, phases=[Phase.explicit, Phase.generate], database=None
 )
 settings.load_profile(os.environ.get("SMMAP_TYPED_PROFILE", "ci"))
 

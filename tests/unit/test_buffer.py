@@ -419,3 +419,50 @@ if sys.version_info >= (3, 12):
             buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
             with pytest.raises((BufferError, TypeError)):
                 source.readinto(buffer)
+
+
+def test_messages_name_the_argument_and_its_value(path: Path, manager: SlidingWindowMapManager) -> None:
+    cursor = manager.make_cursor(path)
+    buffer = SlidingWindowMapBuffer(cursor)
+    with pytest.raises(ValueError, match=r"^offset must not be negative, got -1$"):
+        SlidingWindowMapBuffer(cursor, -1)
+    with pytest.raises(ValueError, match=r"^size must not be negative, got -2$"):
+        SlidingWindowMapBuffer(cursor, 0, -2)
+    with pytest.raises(ValueError, match=r"^the cursor has no file; get one from make_cursor"):
+        SlidingWindowMapBuffer(WindowCursor())
+    with pytest.raises(TypeError, match=r"^cursor must be a WindowCursor from make_cursor\(\), got str$"):
+        SlidingWindowMapBuffer("file")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"^longest must not be negative, got -1$"):
+        buffer.finditer(b"a", longest=-1)
+    with pytest.raises(ValueError, match=r"^start must not be negative, got -1$"):
+        buffer.readinto(bytearray(1), -1)
+    with pytest.raises(TypeError, match=r"^readinto needs a writable buffer, got a read-only one$"):
+        buffer.readinto(b"1")
+
+
+def test_startswith_a_tuple_looks_between_the_bounds(path: Path, manager: SlidingWindowMapManager) -> None:
+    content = path.read_bytes()
+    buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+    prefix = content[5:9]
+    for start, end in ((5, 9), (5, 8), (4, 9), (5, None)):
+        assert buffer.startswith((b"no", prefix), start, end) == content.startswith((b"no", prefix), start, end)
+
+
+def test_views_are_the_bytes_in_order(path: Path, manager: SlidingWindowMapManager) -> None:
+    buffer = SlidingWindowMapBuffer(manager.make_cursor(path), 10)
+    assert b"".join(bytes(view) for view in buffer.views()) == path.read_bytes()[10:]
+
+
+def test_an_iteration_goes_on_after_the_end_and_leaves_the_cursor_alone(
+    tmp_path: Path, manager: SlidingWindowMapManager
+) -> None:
+    path = tmp_path / "long"
+    write_pattern(path, 80 * GRANULE)
+    buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+    iteration = iter(buffer)
+    first = next(iteration)
+    buffer.end_access()
+    assert bytes([first, *iteration]) == path.read_bytes()
+    cursor = buffer.cursor()
+    assert cursor is not None
+    assert not cursor.is_valid()

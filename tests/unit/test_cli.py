@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from smmap_typed._hashing import parse_size
+from smmap_typed.cli.sizes import parse_size
 from support import GRANULE, run_python, write_pattern
 
 COMMAND: Final = (sys.executable, "-m", "smmap_typed", "hash")
@@ -241,7 +241,7 @@ def test_no_files_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_help_shows_an_example(tmp_path: Path) -> None:
     result = run(tmp_path, "--help")
-    assert b"Example: python -m smmap_typed hash --threads 4 *.iso > SHA256SUMS" in result.stdout
+    assert b"Example: smmap-typed hash --threads 4 *.iso > SHA256SUMS" in result.stdout
     assert (result.stderr, result.returncode) == (b"", 0)
 
 
@@ -253,8 +253,8 @@ def test_without_typer_one_line_says_what_to_install() -> None:
 
 
 def test_another_missing_module_is_not_blamed_on_typer() -> None:
-    result = run_without("smmap_typed._hashing")
-    assert "ModuleNotFoundError: import of smmap_typed._hashing halted" in result.stderr
+    result = run_without("smmap_typed.cli.hashing")
+    assert "ModuleNotFoundError: import of smmap_typed.cli.hashing halted" in result.stderr
     assert "pip install" not in result.stderr
 
 

@@ -512,3 +512,11 @@ class TestPread:
             assert bytes(view) == pattern(GRANULE)
             view.release()
             assert manager.collect() == 1
+
+
+def test_an_argument_that_is_no_integer_is_told_with_its_type(path: Path, manager: SlidingWindowMapManager) -> None:
+    cursor = manager.make_cursor(path)
+    with pytest.raises(TypeError, match=r"^offset must be an integer, got str$"):
+        cursor.use_region("1", 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"^size must be an integer, got str$"):
+        cursor.use_region(1, "1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

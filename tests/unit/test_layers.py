@@ -12,7 +12,7 @@ import smmap_typed
 PACKAGE: Final = Path(smmap_typed.__file__).parent
 MODULES: Final = sorted(path.stem for path in PACKAGE.glob("*.py"))
 # What uses the package as any other program could: on top of all layers.
-USERS: Final = {"__main__", "_hashing", "cli"}
+USERS: Final = {"__main__"}
 
 
 def layers() -> list[str]:

@@ -191,10 +191,13 @@ class Model(Regions):
         return self._travel(cursor, low, high, self.read)
 
     def read_into(self, buffer: Buffer, low: int, high: int) -> bytes:
-        """The same, and never in the window where the buffer's cursor stands."""
+        """The same, without moving to another window: in the one where the buffer's cursor stands, or by travelling."""
         if low >= high:
             return b""
-        return self._travel(buffer.cursor, buffer.begin + low, buffer.begin + high, self._collected)
+        cursor, low, high = buffer.cursor, buffer.begin + low, buffer.begin + high
+        if cursor.region is not None and cursor.region.includes(low, high):
+            return cursor.region.bytes_of(low, high)
+        return self._travel(cursor, low, high, self._collected)
 
     def _travel(self, cursor: Cursor, low: int, high: int, read: Callable[[Cursor, int, int], bytes]) -> bytes:
         """One window is used at a time, the cursor's own included; at last it stands on the last byte, if it can."""

@@ -5,9 +5,7 @@ Uses the public API only. Pure but for ``checksums`` itself, which reads files i
 
 import hashlib
 import os
-import re
-import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
@@ -15,10 +13,7 @@ from typing import Final, final
 
 from smmap_typed.manager import SlidingWindowMapManager
 
-__all__ = ["Checksum", "check_algorithm", "checksum_line", "checksums", "escaped", "parse_size"]
-
-_SIZE: Final = re.compile(r"(\d{1,20})(?:([kmgt])(?:ib)?)?", re.ASCII | re.IGNORECASE)
-_SHIFTS: Final = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+__all__ = ["Checksum", "check_algorithm", "checksum_line", "checksums", "escaped"]
 
 # How sha256sum keeps one line for each file, whatever its name.
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
@@ -41,17 +36,22 @@ class Checksum:
 
 
 def checksums(
-    manager: SlidingWindowMapManager, paths: Sequence[str], algorithm: str, threads: int
+    manager: SlidingWindowMapManager,
+    paths: Sequence[str],
+    algorithm: str,
+    threads: int,
+    advance: Callable[[int], object] = int,
 ) -> Generator[Checksum, None, None]:
     """The checksum of each path, in their order and each as soon as it is due, read by ``threads`` threads.
 
     Each thread pins one window at a time, so that no more than ``threads`` are pinned at any instant, and a manager
-    with a lower handle limit gets only as many threads. Closing the iterator stops the threads.
+    with a lower handle limit gets only as many threads. Closing the iterator stops the threads. They call ``advance``
+    with the number of bytes that they have just read.
     """
     stop = Event()
     pool = ThreadPoolExecutor(min(threads, manager.max_file_handles()), "hash")
     try:
-        futures = [pool.submit(_checksum, manager, path, algorithm, stop) for path in paths]
+        futures = [pool.submit(_checksum, manager, path, algorithm, stop, advance) for path in paths]
         for future in futures:
             yield future.result()
     finally:
@@ -59,14 +59,18 @@ def checksums(
         pool.shutdown(cancel_futures=True)
 
 
-def _checksum(manager: SlidingWindowMapManager, path: str, algorithm: str, stop: Event) -> Checksum:
+def _checksum(
+    manager: SlidingWindowMapManager, path: str, algorithm: str, stop: Event, advance: Callable[[int], object]
+) -> Checksum:
     try:
-        return Checksum(path, _digest(manager, path, algorithm, stop), None)
+        return Checksum(path, _digest(manager, path, algorithm, stop, advance), None)
     except OSError as error:
         return Checksum(path, "", error)
 
 
-def _digest(manager: SlidingWindowMapManager, path: str, algorithm: str, stop: Event) -> str:
+def _digest(
+    manager: SlidingWindowMapManager, path: str, algorithm: str, stop: Event, advance: Callable[[int], object]
+) -> str:
     hasher = hashlib.new(algorithm)
     offset = 0
     with manager.make_cursor(path) as cursor:
@@ -75,7 +79,9 @@ def _digest(manager: SlidingWindowMapManager, path: str, algorithm: str, stop: E
                 for start in range(0, len(view), _STEP):
                     if stop.is_set():
                         raise CancelledError
+                    # No name for the slice: one that outlives it would keep the window pinned.
                     hasher.update(view[start : start + _STEP])
+                    advance(min(_STEP, len(view) - start))
                 offset += len(view)
             # Before the next window is pinned: two at once in each thread could be more than the handle limit.
             cursor.unuse_region()
@@ -96,25 +102,6 @@ def checksum_line(checksum: Checksum) -> bytes:
 def escaped(path: str) -> str:
     """``path`` on one line, with its backslashes, line feeds and carriage returns escaped."""
     return path.translate(_ESCAPES)
-
-
-def parse_size(text: str) -> int:
-    """Bytes in a size as people write it.
-
-    >>> parse_size("4096"), parse_size("64k"), parse_size("1GiB")
-    (4096, 65536, 1073741824)
-
-    :raises ValueError: for anything else; it says what is accepted.
-    """
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise ValueError(
-            f"{text!r} is not a size; write bytes as 4096, or powers of 1024 as 64k, 64KiB, 16MiB, 1GiB, 1TiB"
-        )
-    size = int(match[1]) << _SHIFTS[(match[2] or "").lower()]
-    if size > sys.maxsize:
-        raise ValueError(f"{text!r} is too large; sizes go up to {sys.maxsize} bytes")
-    return size
 
 
 def check_algorithm(name: str) -> str:

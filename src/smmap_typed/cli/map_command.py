@@ -1,0 +1,113 @@
+"""``smmap-typed map``: draws which windows of a file are mapped, and how old they are, while it is read."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Annotated, Final
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from smmap_typed._cursor import WindowCursor
+from smmap_typed.cli.drawing import ASCII, BLOCKS, PatternName, ages, offsets, picture
+from smmap_typed.cli.options import MAX_HANDLES, MaxHandles, OneFile, size_option
+from smmap_typed.cli.sizes import parse_size, size_text
+from smmap_typed.cli.terminal import Output, console, fail, fail_on, printable
+from smmap_typed.manager import SlidingWindowMapManager
+
+__all__ = ["map_file"]
+
+_READ_SIZE: Final = parse_size("4KiB")
+_ROWS: Final = 8
+_PIPED_WIDTH: Final = 72
+_FRAME_SECONDS: Final = 0.1
+
+
+def map_file(
+    file: OneFile,
+    *,
+    pattern: Annotated[PatternName, typer.Option("--pattern", help="How to read.")] = "sequential",
+    reads: Annotated[int, typer.Option(min=1, metavar="N", help="How many reads.")] = 100_000,
+    read_size: Annotated[
+        int, typer.Option(parser=size_option, metavar="SIZE", help="Bytes of one read.", show_default="4KiB")
+    ] = _READ_SIZE,
+    seed: Annotated[int, typer.Option(metavar="N", help="Where chance begins.")] = 0,
+    window_size: Annotated[
+        int,
+        typer.Option(parser=size_option, metavar="SIZE", help="Bytes of one window.", show_default="1/64 of FILE"),
+    ] = 0,
+    max_memory: Annotated[
+        int, typer.Option(parser=size_option, metavar="SIZE", help="Bytes mapped at once.", show_default="1/4 of FILE")
+    ] = 0,
+    max_handles: MaxHandles = MAX_HANDLES,
+) -> None:
+    """Draw which windows of FILE are mapped, and how old they are, while a pattern of reads runs.
+
+    On a terminal the picture moves; elsewhere the last one is printed.
+    """
+    try:
+        with SlidingWindowMapManager() as probe:
+            size = probe.make_cursor(file).file_size()
+        if not size:
+            fail(f"{printable(file)}: an empty file has no windows")
+        with (
+            SlidingWindowMapManager(window_size or -(-size // 64), max_memory or -(-size // 4), max_handles) as manager,
+            manager.make_cursor(file) as cursor,
+        ):
+            _run(_Scene(manager, file, size), cursor, offsets(pattern, size, max(read_size, 1), reads, seed), read_size)
+    except OSError as error:
+        fail_on(file, error)
+
+
+class _Scene:
+    """What there is to draw."""
+
+    def __init__(self, manager: SlidingWindowMapManager, name: str, size: int) -> None:
+        self._manager: Final = manager
+        self._title: Final = f"{printable(name)}: {size_text(size)}, windows of {size_text(manager.window_size())}"
+        self._size: Final = size
+        encoding = (sys.stdout.encoding or "").lower()
+        self._signs: Final = BLOCKS if encoding.startswith("utf") else ASCII
+
+    def lines(self, reads: int, width: int) -> list[str]:
+        """The picture and the figures, ``width`` columns wide."""
+        stats = self._manager.stats()
+        cells = min(-(-self._size // max(self._manager.window_size() // 2, 1)), width * _ROWS)
+        drawn = picture(ages(self._manager), self._size, cells, self._signs)
+        hits = 100 * (1 - stats.misses / reads) if reads else 0.0
+        new, old, none = self._signs[0], self._signs[-2], self._signs[-1]
+        mapped = f"{stats.handles} mapped ({size_text(stats.mapped_bytes)})"
+        return [
+            self._title,
+            *(drawn[start : start + width] for start in range(0, cells, width)),
+            f"newest {new} to oldest {old} of {mapped}, {none} not mapped",
+            f"{reads} reads, {hits:.1f} % in mapped windows, {stats.maps} maps, {stats.evictions} evictions",
+        ]
+
+
+def _run(scene: _Scene, cursor: WindowCursor, places: Iterator[int], read_size: int) -> None:
+    screen = console(sys.stdout, width=_PIPED_WIDTH)
+    moving = screen.is_terminal and not screen.is_dumb_terminal
+    live = Live(console=screen, auto_refresh=False, vertical_overflow="crop") if moving else None
+    reads = 0
+    due = 0.0
+    with live or nullcontext():
+        for place in places:
+            with cursor.view(place, read_size) as view:
+                # Touched, so that its page is really read.
+                view[:1].tobytes()
+            reads += 1
+            if live is not None and time.monotonic() >= due:
+                live.update(_frame(scene.lines(reads, screen.width)), refresh=True)
+                due = time.monotonic() + _FRAME_SECONDS
+        if live is not None:
+            live.update(_frame(scene.lines(reads, screen.width)), refresh=True)
+    if live is None:
+        Output().write("".join(f"{line}\n" for line in scene.lines(reads, _PIPED_WIDTH)).encode())
+
+
+def _frame(lines: list[str]) -> Group:
+    return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))

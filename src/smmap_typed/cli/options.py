@@ -1,0 +1,40 @@
+"""The options that commands share, and how a manager is made of them."""
+
+import os
+from typing import Annotated, Final
+
+import typer
+
+from smmap_typed.cli.sizes import parse_size
+
+__all__ = ["MAX_HANDLES", "MAX_MEMORY", "THREADS", "WINDOW_SIZE", "Files", "MaxHandles", "MaxMemory", "OneFile"]
+__all__ += ["Threads", "WindowSize", "size_option"]
+
+THREADS: Final = os.cpu_count() or 1
+WINDOW_SIZE: Final = parse_size("64MiB")
+MAX_MEMORY: Final = parse_size("1GiB")
+MAX_HANDLES: Final = 64
+
+
+def size_option(value: object) -> int:
+    """A size that was given as an option; a usage error if it is none."""
+    # Defaults come as numbers, arguments as text.
+    try:
+        return parse_size(str(value))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Files to read.", show_default=False)]
+OneFile = Annotated[str, typer.Argument(metavar="FILE", help="File to read.", show_default=False)]
+WindowSize = Annotated[
+    int,
+    typer.Option(parser=size_option, metavar="SIZE", help="Bytes of one window; 0: whole files.", show_default="64MiB"),
+]
+MaxMemory = Annotated[
+    int, typer.Option(parser=size_option, metavar="SIZE", help="Bytes mapped at once.", show_default="1GiB")
+]
+MaxHandles = Annotated[int, typer.Option(min=1, metavar="N", help="Windows mapped at once.")]
+Threads = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Threads that read, at most --max-handles.", show_default="one per CPU")
+]

@@ -1,0 +1,71 @@
+"""The progress bar of commands that read whole files: bytes, rate and files, on stderr if that is a terminal."""
+
+import os
+import stat
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Final, final
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from smmap_typed.cli.terminal import console
+
+__all__ = ["Bar", "progress_bar"]
+
+
+@final
+class Bar:
+    """How far the reading of ``paths`` is. Threads may call ``advance`` at any time."""
+
+    def __init__(self, progress: Progress, paths: Sequence[str]) -> None:
+        self._progress: Final = progress
+        self._files: Final = len(paths)
+        self._done = 0
+        self._task: Final = progress.add_task("", total=_total(paths) or None, files=f"0/{self._files}")
+
+    def advance(self, nbytes: int) -> None:
+        """So many bytes more."""
+        self._progress.advance(self._task, nbytes)
+
+    def file_done(self) -> None:
+        """One file more."""
+        self._done += 1
+        self._progress.update(self._task, files=f"{self._done}/{self._files}")
+
+    @contextmanager
+    def aside(self) -> Generator[None]:
+        """Takes the bar off the screen for lines that stdout and stderr show there."""
+        if self._progress.disable:
+            yield
+            return
+        self._progress.stop()
+        yield
+        self._progress.start()
+
+
+@contextmanager
+def progress_bar(paths: Sequence[str]) -> Generator[Bar]:
+    """Shows a bar inside the block, and nothing where stderr is no terminal."""
+    screen = console(sys.stderr)
+    columns = (
+        BarColumn(bar_width=None),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TextColumn("{task.fields[files]} files"),
+    )
+    hidden = not screen.is_terminal or screen.is_dumb_terminal
+    with Progress(*columns, console=screen, transient=True, expand=True, disable=hidden) as progress:
+        yield Bar(progress, paths)
+
+
+def _total(paths: Sequence[str]) -> int:
+    return sum(_size_of(path) for path in paths)
+
+
+def _size_of(path: str) -> int:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0

@@ -1,0 +1,128 @@
+"""One file read in several ways, and how long each takes: the work of ``bench``. Knows nothing of the terminal."""
+
+import importlib.util
+import mmap
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar, final
+
+from smmap_typed.manager import SlidingWindowMapManager
+
+__all__ = ["READ_SIZE", "STEP", "Result", "race"]
+
+STEP: Final = 1024 * 1024
+"""Bytes of one read of the file from front to back."""
+READ_SIZE: Final = 4096
+"""Bytes of one read at random."""
+
+T = TypeVar("T")
+
+Read = Callable[[int, int], bytes]
+"""Up to so many bytes at an offset."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one way of reading did, in seconds: the medians of all rounds."""
+
+    name: str
+    sequential: float
+    """The whole file from front to back."""
+    scattered: float
+    """One read at random."""
+
+
+def race(path: str, window_size: int, max_memory: int, max_handles: int, rounds: int, reads: int) -> list[Result]:
+    """The file read in each way, in turn and ``rounds`` times, so that what disturbs one disturbs all."""
+    size = os.stat(path).st_size
+    chance = random.Random(0)  # noqa: S311 - a read pattern is no secret
+    places = [chance.randrange(size) for _ in range(reads)]
+    with ExitStack() as stack:
+        ways = {name: stack.enter_context(way) for name, way in _ways(path, (window_size, max_memory, max_handles))}
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+        for read in ways.values():
+            # Once to warm the page cache up, for all of them.
+            _sequential(read, size)
+        for _ in range(rounds):
+            for name, read in ways.items():
+                times[name].append((_timed(_sequential, read, size), _timed(_scattered, read, places) / reads))
+    return [
+        Result(name, statistics.median(each[0] for each in taken), statistics.median(each[1] for each in taken))
+        for name, taken in times.items()
+    ]
+
+
+def _timed(act: Callable[[Read, T], None], read: Read, subject: T) -> float:
+    begin = time.perf_counter()
+    act(read, subject)
+    return time.perf_counter() - begin
+
+
+def _sequential(read: Read, size: int) -> None:
+    for offset in range(0, size, STEP):
+        read(offset, STEP)
+
+
+def _scattered(read: Read, places: list[int]) -> None:
+    for place in places:
+        read(place, READ_SIZE)
+
+
+def _ways(path: str, limits: tuple[int, int, int]) -> Iterator[tuple[str, AbstractContextManager[Read]]]:
+    """This library, smmap if it is installed, and what the system offers."""
+    yield "smmap_typed", _smmap_typed(path, limits)
+    if importlib.util.find_spec("smmap") is not None:
+        yield "smmap", _smmap(path, limits)
+    yield "one mmap", _one_mmap(path)
+    if sys.platform != "win32":
+        yield "pread", _pread(path)
+
+
+@contextmanager
+def _smmap_typed(path: str, limits: tuple[int, int, int]) -> Generator[Read]:
+    with SlidingWindowMapManager(*limits) as manager, manager.make_cursor(path) as cursor:
+        yield cursor.read
+
+
+@contextmanager
+def _smmap(path: str, limits: tuple[int, int, int]) -> Generator[Read]:
+    import smmap  # noqa: PLC0415 - it may be missing
+
+    manager = smmap.SlidingWindowMapManager(*limits)
+    cursor = manager.make_cursor(path)
+
+    def read(offset: int, size: int) -> bytes:
+        # A region may end before the request does, so it goes on in the next.
+        parts: list[bytes] = []
+        while size and cursor.use_region(offset, size).is_valid():
+            part = bytes(cursor.buffer()[:size])
+            parts.append(part)
+            offset += len(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    yield read
+    cursor.unuse_region()
+    manager.collect()
+
+
+@contextmanager
+def _one_mmap(path: str) -> Generator[Read]:
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapping:
+        yield lambda offset, size: mapping[offset : offset + size]
+
+
+if sys.platform != "win32":
+
+    @contextmanager
+    def _pread(path: str) -> Generator[Read]:
+        with open(path, "rb") as file:
+            descriptor = file.fileno()
+            yield lambda offset, size: os.pread(descriptor, size, offset)

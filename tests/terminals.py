@@ -1,0 +1,81 @@
+"""Running the command line: in pipes, and on a pseudo-terminal of a given width."""
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+from typing import Final
+
+__all__ = ["ENTRY_POINT", "run", "run_on_terminal"]
+
+ENTRY_POINT: Final = str(Path(sys.executable).with_name("smmap-typed"))
+"""What pip installed."""
+
+
+def environment(columns: int) -> dict[str, str]:
+    """Warnings are errors, as in tests; no colours are asked for or forbidden."""
+    settings = {"PYTHONWARNINGS": "error", "COLUMNS": str(columns), "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
+    return {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}} | settings
+
+
+def run(folder: Path, *arguments: str | bytes) -> "subprocess.CompletedProcess[bytes]":
+    """Run the entry point with ``arguments`` in ``folder``, its output piped."""
+    command = (ENTRY_POINT, *arguments)
+    return subprocess.run(
+        command, cwd=folder, env=environment(80), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
+    )
+
+
+def run_on_terminal(
+    folder: Path,
+    *arguments: str | bytes,
+    columns: int = 80,
+    interrupt_at: bytes = b"",
+    extra: dict[str, str] | None = None,
+) -> tuple[int, str]:
+    """The same with stdin, stdout and stderr on a terminal: exit status, and everything that was written to it.
+
+    As soon as ``interrupt_at`` is on the screen, somebody presses Ctrl-C.
+    """
+    master, slave = _terminal(columns)
+    variables = environment(columns) | (extra or {})
+    with subprocess.Popen(
+        (ENTRY_POINT, *arguments), cwd=folder, env=variables, stdin=slave, stdout=slave, stderr=slave
+    ) as process:
+        os.close(slave)
+        written = b""
+        while data := _read(master):
+            written += data
+            if interrupt_at and interrupt_at in written:
+                process.send_signal(signal.SIGINT)
+                interrupt_at = b""
+        os.close(master)
+    return process.returncode, written.decode()
+
+
+if sys.platform != "win32":
+
+    def _terminal(columns: int) -> tuple[int, int]:
+        """Both sides of a new terminal."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        return master, slave
+
+else:
+
+    def _terminal(columns: int) -> tuple[int, int]:
+        """Windows has no such terminals."""
+        raise NotImplementedError(columns)
+
+
+def _read(master: int) -> bytes:
+    try:
+        return os.read(master, 65536)
+    except OSError:
+        # Linux says EIO when nobody has the other side open any more.
+        return b""

@@ -1,0 +1,313 @@
+"""The commands beside plain ``hash``: what they print in pipes and on terminals, and how they end.
+
+All go through the entry point that pip installed. The judges are coreutils, grep and Python's own ``re`` and ``bytes``.
+"""
+
+import os
+import random
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from smmap_typed import SlidingWindowMapManager
+from smmap_typed.cli.drawing import PatternName, ages, offsets, picture
+from smmap_typed.cli.finding import Literal, Pattern, Regex, TooLongError, search
+from smmap_typed.cli.sizes import size_text
+from support import GRANULE, mapped_bytes_of, mapped_ranges_of, write_pattern
+from terminals import run, run_on_terminal
+
+SMALL: Final = ("--window-size", str(2 * GRANULE))
+
+
+def found_in(path: Path, pattern: Pattern, *, threads: int, handles: int) -> list[int]:
+    """What ``search`` finds through windows of two granules, so that a piece has one."""
+    with SlidingWindowMapManager(2 * GRANULE, 0, handles) as manager:
+        pieces = list(search(manager, [str(path)], pattern, threads))
+        assert manager.stats().peak_handles <= handles
+    assert all(piece.error is None for piece in pieces)
+    assert [piece.last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+    return [offset for piece in pieces for offset in piece.offsets]
+
+
+@pytest.mark.parametrize(("threads", "handles"), [(1, 1), (4, 2), (4, 64)])
+@pytest.mark.parametrize(
+    "expression",
+    [b"aa", b"aab?a", b"a{1,60}", b"ab*a", rb"(?<=b)a+(?=b)", rb"\Aa|b\Z", rb"b$|^a", b"(?:ab){2,20}", b"x", b"a*?b|"],
+)
+def test_pieces_find_what_one_search_finds(tmp_path: Path, expression: bytes, threads: int, handles: int) -> None:
+    """Dense matches over the edges of pieces, overlapping candidates, lookaround and anchors; ``re`` is the judge."""
+    chance = random.Random(7)
+    data = b"".join(chance.choices([b"a", b"b", b"\n"], [8, 8, 1], k=9 * GRANULE + 5))
+    (tmp_path / "file").write_bytes(data)
+    expected = [match.start() for match in re.finditer(expression, data) if match.end() > match.start()]
+    pattern = Regex(re.compile(expression), 200)
+    assert found_in(tmp_path / "file", pattern, threads=threads, handles=handles) == expected
+
+
+@pytest.mark.parametrize("needle", [b"a", b"aaaaaaa", b"a" * (GRANULE + 1), b"a" * (3 * GRANULE)])
+def test_bytes_that_overlap_themselves_are_found_once(tmp_path: Path, needle: bytes) -> None:
+    """In a file of one letter each piece finds matches that the one before has used up, or that end beyond it."""
+    data = b"a" * (7 * GRANULE + 3)
+    (tmp_path / "file").write_bytes(data)
+    expected = list(range(0, len(data) - len(needle) + 1, len(needle)))
+    assert found_in(tmp_path / "file", Literal(needle), threads=3, handles=8) == expected
+
+
+def test_a_match_that_is_too_long_is_an_error_and_not_cut(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"b" + b"a" * 100 + b"b")
+    with pytest.raises(TooLongError, match="the match at 1 is longer than 99 bytes; raise --max-length"):
+        found_in(tmp_path / "file", Regex(re.compile(b"a+"), 99), threads=1, handles=4)
+    result = run(tmp_path, "find", "--regex", "a+", "--max-length", "99", "file")
+    assert result.stderr == b"smmap-typed: the match at 1 is longer than 99 bytes; raise --max-length\n"
+    assert (result.stdout, result.returncode) == (b"", 2)
+
+
+def test_find_prints_what_grep_prints(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"needle hay needle\n" * 3000)
+    (tmp_path / "two").write_bytes(b"hay\n")
+    (tmp_path / "empty").touch()
+    names = ["one", "two", "empty", "one"]
+    grep = subprocess.run(["grep", "-obF", "needle", *names], cwd=tmp_path, capture_output=True, check=True).stdout
+    result = run(tmp_path, "find", *SMALL, "needle", *names)
+    assert result.stdout == re.sub(rb":needle$", b"", grep, flags=re.MULTILINE)
+    assert (result.stderr, result.returncode) == (b"", 0)
+
+
+def test_find_takes_hexadecimal_and_counts(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"\x00\xff\xd8\xff\xd8")
+    assert run(tmp_path, "find", "--hex", "FF d8", "one").stdout == b"1\n3\n"
+    assert run(tmp_path, "find", "--count", "--hex", "ffd8", "one").stdout == b"2\n"
+    assert run(tmp_path, "find", "--count", "--regex", r"[\xd8]", "one", "one").stdout == b"one:2\none:2\n"
+
+
+def test_find_ends_as_grep_does(tmp_path: Path) -> None:
+    """1 if there is nothing, 2 if a file could not be read, whatever the others hold."""
+    (tmp_path / "one").write_bytes(b"hay")
+    (tmp_path / "folder").mkdir()
+    subprocess.run(["mkfifo", tmp_path / "fifo"], check=True)
+    nothing = run(tmp_path, "find", "needle", "one")
+    assert (nothing.stdout, nothing.stderr, nothing.returncode) == (b"", b"", 1)
+    failed = run(tmp_path, "find", "hay", "missing", "folder", "fifo", "one")
+    assert failed.stdout == b"one:0\n"
+    assert failed.stderr.decode().splitlines() == [
+        "smmap-typed: missing: No such file or directory",
+        "smmap-typed: folder: Is a directory",
+        "smmap-typed: fifo: not a regular file, so it has no windows",
+    ]
+    assert failed.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["find", "--hex", "xyz", "one"], "'xyz' is not hexadecimal; write bytes as 'ff d8 ff' or ffd8ff"),
+        (["find", "--regex", "(", "one"], "'(' is not a regular expression"),
+        (["find", "", "one"], "PATTERN is empty"),
+        (["find", "--hex", "--regex", "aa", "one"], "--hex and --regex exclude each other"),
+        (["find", "aa"], "Missing argument"),
+        (["map", "--pattern", "sideways", "one"], "sideways"),
+        (["map", "missing"], "missing: No such file or directory"),
+        (["map", "empty"], "empty: an empty file has no windows"),
+        (["bench", "empty"], "empty: an empty file has nothing to read"),
+        (["bench", "."], ".: Is a directory"),
+        (["bench", "--rounds", "1", "--svg", "no/where", "one"], "no/where: No such file or directory"),
+        (["stat", "missing"], "missing: No such file or directory"),
+        (["hash", "--check", "missing"], "missing: No such file or directory"),
+        (["no-such-command"], "no-such-command"),
+        ([], "Missing command"),
+    ],
+)
+def test_errors_are_one_line_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "one").write_bytes(b"hay")
+    (tmp_path / "empty").touch()
+    result = run(tmp_path, *arguments)
+    (line,) = result.stderr.decode().splitlines()
+    assert line.startswith("smmap-typed: ")
+    assert message in line
+    assert result.returncode == 2
+
+
+@pytest.mark.parametrize("command", ["hash", "find", "stat", "map", "bench"])
+def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) -> None:
+    result = run(tmp_path, command, "--help")
+    assert f"Example: smmap-typed {command} " in result.stdout.decode()
+    assert (result.stderr, result.returncode) == (b"", 0)
+
+
+ODD_NAMES: Final = [b"plain", b"line\nfeed", b"back\\slash", b"\xff\xfe", b"carriage\rreturn"]
+
+
+@pytest.mark.parametrize("binary", [[], ["--binary"]])
+def test_check_accepts_and_refuses_what_sha256sum_does(tmp_path: Path, binary: list[str]) -> None:
+    """Text and binary markers, escaped names, a changed and a missing file, a line that is none."""
+    for seed, name in enumerate(ODD_NAMES):
+        write_pattern(tmp_path / os.fsdecode(name), 100, seed)
+    sums = subprocess.run(["sha256sum", *binary, *ODD_NAMES], cwd=tmp_path, capture_output=True, check=True).stdout
+    (tmp_path / "sums").write_bytes(sums)
+    good = run(tmp_path, "hash", "--check", "sums")
+    judge = subprocess.run(["sha256sum", "--check", "sums"], cwd=tmp_path, capture_output=True, check=False)
+    assert (good.stdout, good.stderr, good.returncode) == (judge.stdout, b"", 0)
+
+    (tmp_path / "plain").write_bytes(b"changed")
+    (tmp_path / "back\\slash").unlink()
+    (tmp_path / "sums").write_bytes(sums + b"nonsense\n")
+    bad = run(tmp_path, "hash", "--check", "sums")
+    judge = subprocess.run(["sha256sum", "--check", "sums"], cwd=tmp_path, capture_output=True, check=False)
+    assert (bad.stdout, bad.returncode) == (judge.stdout, 1)
+    assert bad.stderr.decode().splitlines() == [
+        r"smmap-typed: back\\slash: No such file or directory",
+        "smmap-typed: WARNING: 1 line is improperly formatted",
+        "smmap-typed: WARNING: 1 listed file could not be read",
+        "smmap-typed: WARNING: 1 computed checksum did NOT match",
+    ]
+
+
+def test_a_file_without_checksums_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "sums").write_bytes(b"nonsense\n")
+    result = run(tmp_path, "hash", "--check", "sums")
+    assert (result.stdout, result.returncode) == (b"", 1)
+    assert result.stderr == b"smmap-typed: sums: no properly formatted checksum lines found\n"
+
+
+def test_stat_tells_identity_size_and_windows(tmp_path: Path) -> None:
+    write_pattern(tmp_path / "file", 5 * GRANULE)
+    (tmp_path / "empty").touch()
+    status = (tmp_path / "file").stat()
+    lines = run(tmp_path, "stat", *SMALL, "--max-handles", "3", "file", "empty").stdout.decode().splitlines()
+    assert lines[:5] == [
+        "file      file",
+        f"identity  device {status.st_dev}, inode {status.st_ino}",
+        f"size      {size_text(5 * GRANULE)} ({5 * GRANULE} bytes)",
+        f"windows   5 of {size_text(2 * GRANULE)}, one every {size_text(GRANULE)}",
+        "limits    1 GiB, 3 windows",
+    ]
+    assert lines[7:9] == ["size      0 B (0 bytes)", "windows   none"]
+
+
+def test_the_picture_shows_what_the_kernel_has_mapped(tmp_path: Path) -> None:
+    """One sign for each granule; the newest region is drawn over older ones."""
+    path = tmp_path / "file"
+    write_pattern(path, 8 * GRANULE)
+    with SlidingWindowMapManager(2 * GRANULE, 4 * GRANULE) as manager, manager.make_cursor(str(path)) as cursor:
+        for offset in (0, 6 * GRANULE, 3 * GRANULE):
+            with cursor.view(offset, 8):
+                pass
+        drawn = picture(ages(manager), 8 * GRANULE, 8, "no.")
+        assert mapped_bytes_of(path) == 4 * GRANULE
+        mapped = {
+            (offset + page) // GRANULE for offset, size in mapped_ranges_of(path) for page in range(0, size, GRANULE)
+        }
+    assert {cell for cell, sign in enumerate(drawn) if sign != "."} == mapped
+    assert drawn == "..nn..oo"
+
+
+@pytest.mark.parametrize("name", ["sequential", "random", "zipf"])
+def test_reads_stay_in_the_file(name: PatternName) -> None:
+    places = list(offsets(name, 1001, 10, 5000, 1))
+    assert len(places) == 5000
+    assert {place % 10 for place in places} == {0}
+    assert {0} < set(places) <= set(range(0, 1001, 10))
+
+
+def test_zipf_has_favourites() -> None:
+    places = list(offsets("zipf", 10_000, 10, 10_000, 1))
+    counts = sorted((places.count(place) for place in set(places)), reverse=True)
+    assert counts[0] > 5 * counts[20] > 0
+
+
+def test_map_in_a_pipe_is_one_plain_picture(tmp_path: Path) -> None:
+    write_pattern(tmp_path / "file", 64 * GRANULE)
+    result = run(tmp_path, "map", *SMALL, "--max-memory", str(8 * GRANULE), "--reads", "64", "file")
+    title, drawn, _, figures = result.stdout.decode().splitlines()
+    assert title == f"file: {size_text(64 * GRANULE)}, windows of {size_text(2 * GRANULE)}"
+    assert drawn == "·" * 56 + "░░▒▒▓▓██"
+    assert figures == "64 reads, 50.0 % in mapped windows, 32 maps, 28 evictions"
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_map_on_a_terminal_fits_and_leaves_the_cursor(tmp_path: Path, columns: int) -> None:
+    write_pattern(tmp_path / "file", 64 * GRANULE)
+    status, screen = run_on_terminal(
+        tmp_path, "map", *SMALL, "--reads", "2000", "--pattern", "random", "file", columns=columns
+    )
+    assert status == 0
+    assert "2000 reads" in screen
+    assert max(len(line) for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen).splitlines()) <= columns
+    assert screen.rfind("\x1b[?25h") > screen.rfind("\x1b[?25l")
+
+
+def test_hash_on_a_terminal_shows_a_bar_and_takes_it_away(tmp_path: Path) -> None:
+    write_pattern(tmp_path / "file", 4 * GRANULE)
+    status, screen = run_on_terminal(tmp_path, "hash", "file", "missing", "file")
+    assert status == 1
+    assert "0/3 files" in screen
+    assert screen.count("  file\r\n") == 2
+    assert screen.rfind("\x1b[?25h") > screen.rfind("\x1b[?25l")
+
+
+def test_no_color_is_obeyed(tmp_path: Path) -> None:
+    """Moves of the cursor remain, colours do not."""
+    write_pattern(tmp_path / "file", 4 * GRANULE)
+    colours = re.compile(r"\x1b\[[0-9;]*[34][0-9](;[0-9;]*)?m")
+    assert colours.search(run_on_terminal(tmp_path, "hash", "file")[1])
+    assert not colours.search(run_on_terminal(tmp_path, "hash", "file", extra={"NO_COLOR": "1"})[1])
+
+
+@pytest.mark.parametrize("command", [["hash", "huge"], ["map", "--reads", "1000000000", "huge"]])
+def test_an_interrupt_on_a_terminal_is_clean(tmp_path: Path, command: list[str]) -> None:
+    """Pressed once something moves: status 130, no traceback, the cursor is back."""
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    status, screen = run_on_terminal(tmp_path, *command, interrupt_at=b"\x1b[?25l")
+    assert status == 130
+    assert "Traceback" not in screen
+    assert screen.rfind("\x1b[?25h") > screen.rfind("\x1b[?25l")
+
+
+def test_pipes_get_no_control_characters(tmp_path: Path) -> None:
+    write_pattern(tmp_path / "file", 4 * GRANULE)
+    commands = [
+        ["hash"],
+        ["find", "\x01"],
+        ["stat"],
+        ["map", "--reads", "100"],
+        ["bench", "--rounds", "1", "--reads", "10"],
+    ]
+    for command in commands:
+        result = run(tmp_path, *command, "file")
+        assert result.stdout
+        assert b"\x1b" not in result.stdout + result.stderr
+
+
+def test_names_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    name = b"red\x1b[31m\xff"
+    (tmp_path / os.fsdecode(name)).write_bytes(b"hay")
+    assert run(tmp_path, "find", "hay", name, name).stdout == 2 * (name + b":0\n")
+    status, screen = run_on_terminal(tmp_path, "find", "hay", name, name)
+    assert (status, screen) == (0, 2 * "red\\x1b[31m\\xff:0\r\n")
+
+
+def test_bench_compares_all_ways_and_draws_them(tmp_path: Path) -> None:
+    write_pattern(tmp_path / "file", 16 * GRANULE)
+    result = run(tmp_path, "bench", "--rounds", "1", "--reads", "10", "--svg", "out.svg", "file")
+    rows = result.stdout.decode().splitlines()
+    assert [re.split(r" {2,}", row)[0] for row in rows[2:]] == ["smmap_typed", "smmap", "one mmap", "pread"]
+    assert rows[2].split()[-1] == "1.00"
+    drawn = (tmp_path / "out.svg").read_text()
+    assert drawn.startswith("<svg")
+    assert "pread" in drawn
+
+
+def test_the_page_shows_what_the_commands_print(tmp_path: Path) -> None:
+    """Each command after a dollar sign is run as it stands, on the file that the page describes."""
+    page = (Path(__file__).parents[2] / "docs/command-line.md").read_text()
+    (tmp_path / "demo").write_bytes(b"needle, hay hay\n" * 65536)
+    (tmp_path / "sums").write_bytes(run(tmp_path, "hash", "demo").stdout)
+    shown = re.findall(r"^\$ smmap-typed (.*)\n((?:[^$`].*\n)+)", page, re.MULTILINE)
+    assert len(shown) == 5
+    for line, output in shown:
+        assert run(tmp_path, *shlex.split(line)).stdout.decode() == output

@@ -1,0 +1,52 @@
+"""What the system refuses for want of something is tried once more, after just as much was unmapped as helps."""
+
+import errno
+import mmap
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from smmap_typed import StaticWindowMapManager
+
+
+def idle_files(manager: StaticWindowMapManager, folder: Path, count: int) -> None:
+    """Leave that many mapped files of one byte idle."""
+    for number in range(count):
+        path = folder / f"idle-{number}"
+        path.write_bytes(b"x")
+        manager.make_cursor(path).use_region().close()
+
+
+@pytest.mark.parametrize(("function", "code", "evictions"), [
+    ("mmap", errno.ENOMEM, 5), ("mmap", errno.EMFILE, 1), ("open", errno.ENFILE, 1), ("stat", errno.EMFILE, 1),
+])  # fmt: skip
+def test_as_much_is_unmapped_as_is_wanted(
+    function: str, code: int, evictions: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = mmap if function == "mmap" else os
+    real, refusals = getattr(module, function), [OSError(code, os.strerror(code))]
+
+    def refuse_once(*args: object, **keywords: object) -> object:
+        if refusals:
+            raise refusals.pop()
+        return real(*args, **keywords)
+
+    (tmp_path / "wanted").write_bytes(b"12345")
+    with StaticWindowMapManager() as manager:
+        idle_files(manager, tmp_path, 8)
+        cursor = manager.make_cursor(tmp_path / "wanted")
+        monkeypatch.setattr(module, function, refuse_once)
+        assert bytes(cursor.use_region().buffer()) == b"12345"
+        monkeypatch.undo()
+        stats = manager.stats()
+        assert (stats.evictions, stats.map_failures) == (evictions, 0 if function == "stat" else 1)
+        cursor.close()
+
+
+def test_time_is_what_went_by(tmp_path: Path) -> None:
+    began = time.perf_counter()
+    with StaticWindowMapManager() as manager:
+        idle_files(manager, tmp_path, 3)
+        assert 0 < manager.stats().map_seconds <= time.perf_counter() - began
