@@ -37,15 +37,16 @@ nitpick_ignore = [
 ]
 
 
-def without_links_to_the_repository(app: Sphinx, page: str, source: list[str]) -> None:
+def without_links_to_the_repository(_: Sphinx, page: str, source: list[str]) -> None:
     """What is no page of the site stays as text: the repository has no public address yet to lead to."""
 
     def text(link: re.Match[str]) -> str:
-        target = os.path.normpath(os.path.join("docs", os.path.dirname(page), link[2]))
+        target = os.path.normpath(f"docs/{page}/../{link[2]}")
         return link[0] if target.startswith("docs/") else link[1]
 
     source[0] = re.sub(r"\[([^]]+)\]\((\.\./[^)\s]+)\)", text, source[0])
 
 
 def setup(app: Sphinx) -> None:
+    """What Sphinx calls."""
     app.connect("source-read", without_links_to_the_repository)

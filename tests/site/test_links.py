@@ -17,7 +17,7 @@ class Page(HTMLParser):
         self.anchors: Final[set[str]] = {""}
         self.feed(path.read_text())
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the base class names it
         for name, value in attrs:
             if name == "id" and value:
                 self.anchors.add(value)
