@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from typing_extensions import override
+
 SITE: Final = Path(__file__).parents[2] / "build" / "site"
 
 
@@ -17,7 +19,8 @@ class Page(HTMLParser):
         self.anchors: Final[set[str]] = {""}
         self.feed(path.read_text())
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the base class names it
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
             if name == "id" and value:
                 self.anchors.add(value)
