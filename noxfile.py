@@ -25,6 +25,7 @@ PLATFORMS: Final = [("linux", "Linux"), ("darwin", "Darwin"), ("win32", "Windows
 
 # Unit tests that a session of their own runs, under one interpreter and with what they need.
 DOCUMENTATION_TESTS: Final = "tests/unit/test_documentation.py"
+SITE_TESTS: Final = "tests/site"
 STUB_TESTS: Final = "tests/unit/test_stubs.py"
 BENCHMARK_TESTS: Final = "tests/unit/test_benchmarks.py"
 PAGE_TESTS: Final = ("tests/unit/test_guarded_fields.py", "tests/unit/test_performance_page.py")
@@ -124,16 +125,10 @@ def clients(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run every example of the documentation and the docstrings, and follow every link inside the repository."""
-    install(session, "test", "peer")
-    session.run("pytest", DOCUMENTATION_TESTS, *session.posargs)
-
-
-@nox.session(default=False)
-def site(session: nox.Session) -> None:
-    """Build the documentation site into build/site; a warning is an error."""
-    install(session, "docs")
-    session.run("sphinx-build", "--fail-on-warning", "--nitpicky", "-b", "html", "docs", "build/site")
+    """Run every example, build the site into build/site with warnings as errors, and follow the links of both."""
+    install(session, "docs", "test", "peer")
+    session.run("sphinx-build", "--fail-on-warning", "--nitpicky", "-q", "-b", "html", "docs", "build/site")
+    session.run("pytest", DOCUMENTATION_TESTS, SITE_TESTS, *session.posargs)
 
 
 @nox.session(default=False)

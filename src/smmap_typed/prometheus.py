@@ -51,12 +51,12 @@ class ManagerCollector(Collector):
     """
 
     def __init__(self, managers: Mapping[str, StaticWindowMapManager]) -> None:
-        self._managers: Final = dict(managers)
+        self._managers: Final = tuple(managers.items())
 
     @override
     def collect(self) -> Iterable[Metric]:
         """One look at each manager, so that its figures belong together."""
-        surveys = {name: manager.stats() for name, manager in self._managers.items()}
+        surveys = {name: manager.stats() for name, manager in self._managers}
         for kind, figures in ((CounterMetricFamily, _COUNTERS), (GaugeMetricFamily, _GAUGES)):
             for name, (words, figure) in figures.items():
                 family = kind(_PREFIX + name, words, labels=["manager"])

@@ -391,8 +391,11 @@ class TestOneStepReads:
                 raise BlockingIOError
             return 1
 
+        def advise(_: int, offset: int, size: int, __: int) -> None:
+            asked.append((offset, size))
+
         monkeypatch.setattr(os, "preadv", look)
-        monkeypatch.setattr(os, "posix_fadvise", lambda _, offset, size, __: asked.append((offset, size)))
+        monkeypatch.setattr(os, "posix_fadvise", advise)
         cursor = manager.make_cursor(path)
         cursor.prefetch(5, 10)
         assert (looks, asked) == ([5, 14], [])

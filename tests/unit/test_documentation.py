@@ -17,7 +17,7 @@ import pytest
 import smmap_typed
 
 ROOT: Final = Path(__file__).parents[2]
-PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FENCE: Final = re.compile(r"^```.*$", re.MULTILINE)
 
 PAGES_WITH_EXAMPLES: Final = [page for page in PAGES if "\n>>> " in page.read_text()]

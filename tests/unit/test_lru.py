@@ -10,7 +10,8 @@ from smmap_typed._lru import IdleQueue
 def test_a_region_whose_pin_died_unseen_is_still_idle_and_one_that_is_pinned_is_taken_out() -> None:
     queue = IdleQueue()
     holds = [
-        Hold(serial, Identity(1, serial, 10, 0), "/a", 0, 10, mmap.mmap(-1, 10), copied=False) for serial in (1, 2)
+        Hold(serial, Identity(1, serial, 10, 0), "/a", 0, 10, mmap.mmap(-1, 10), copied=False, mapped_at=0.0)
+        for serial in (1, 2)
     ]
     for hold in holds:
         queue.holds[hold.serial] = hold
