@@ -44,10 +44,10 @@ T = TypeVar("T")
 # Within this time a thread must stop again, or the test fails.
 SECONDS: Final = 30.0
 
-# Where points are: in the library, and in what tests put in its place.
+# Where points are: in the library, without what tests it, and in what tests put in its place.
 LIBRARY: Final = Path(smmap_typed.__file__).parent
 DEFECTS: Final = str(Path(__file__).with_name("defects.py"))
-POINTED: Final = (str(LIBRARY), DEFECTS)
+POINTED: Final = frozenset({*map(str, LIBRARY.glob("*.py")), DEFECTS})
 # What threads share there is changed in single steps instead of under the lock.
 LOCK_FREE: Final = ("_cursor", "_buffer", "_span", "_position", "_hold", "_region")
 POINTED_LINES: Final = (*(str(LIBRARY / f"{name}.py") for name in LOCK_FREE), DEFECTS)
@@ -153,7 +153,7 @@ class Stepper:
         """The system call ``real`` with a point before it, for those that the library makes."""
 
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            if sys._getframe(1).f_code.co_filename.startswith(POINTED):
+            if sys._getframe(1).f_code.co_filename in POINTED:
                 assert self._lock is None or not self._lock.locked(), "a system call under the manager's lock"
                 self.point()
             return real(*args, **kwargs)
