@@ -98,7 +98,7 @@ def faults(session: nox.Session) -> None:
     search(session, "pytest", "tests/faults")
 
 
-@nox.session(python=[VERSIONS[0], *FREE_THREADED])
+@nox.session(python=[VERSIONS[0], *FREE_THREADED], default=False)
 def stress(session: nox.Session) -> None:
     """Let threads do everything at once, for some seconds or for `--minutes N`; `--seed N` runs the same programs."""
     install(session, "test")
