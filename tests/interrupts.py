@@ -6,12 +6,15 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import smmap_typed
 from smmap_typed._inside import is_inside
 
-__all__ = ["LIBRARY", "Struck", "alarms", "is_inside_library", "striking_alarm"]
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
+
+__all__ = ["LIBRARY", "Struck", "alarms", "is_inside_library", "striking_alarm", "traced"]
 
 LIBRARY: Final = str(Path(smmap_typed.__file__).parent)
 """Where its code lies."""
@@ -62,6 +65,17 @@ def alarms(handler: Callable[[FrameType | None], None], every: float = 0.0) -> G
             signal.signal(signal.SIGALRM, before)
     else:
         raise NotImplementedError("interval timers are POSIX")
+
+
+@contextmanager
+def traced(trace: "TraceFunction") -> Generator[None]:
+    """Let ``trace`` see what this thread does, and raise in the middle of it."""
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 @contextmanager

@@ -30,6 +30,9 @@ __all__ = [
 
 LOGGER: Final = logging.getLogger("smmap_typed")
 
+Reason: TypeAlias = Literal["evicted", "collected", "given up"]
+"""To make room; by ``collect``; by ``close`` or forced removal."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,7 @@ class RegionUnmapped:
     target: Target
     """The absolute path or the descriptor by which it was mapped."""
     window: Window
-    reason: Literal["evicted", "collected", "given up"]
-    """To make room; by ``collect``; by ``close`` or forced removal."""
+    reason: Reason
 
 
 @final
@@ -88,9 +90,6 @@ Event: TypeAlias = RegionMapped | RegionUnmapped | MapFailed | LimitReached
 
 Observer: TypeAlias = Callable[[Event], object]
 """What is called with each event, in the thread that caused it, one after the other."""
-
-Reason: TypeAlias = Literal["evicted", "collected", "given up"]
-"""To make room; by ``collect``; by ``close`` or forced removal."""
 
 _REASONS: Final[dict[str, Reason]] = {"evicted": "evicted", "collected": "collected", "given up": "given up"}
 

@@ -168,8 +168,7 @@ class Call:
 
     def note(self, kind: str, hold: Hold, value: object = None) -> None:
         """Have it told that something has happened to a region."""
-        if self.notes is not None:
-            self.notes.append((kind, hold.target, hold.begin, hold.size, value))
+        self.note_about(kind, hold.target, hold.begin, hold.size, value)
 
     def note_about(self, kind: str, target: Target, offset: int, size: int, value: object) -> None:
         """The same for a window that has no region."""

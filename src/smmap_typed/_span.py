@@ -46,13 +46,10 @@ class Span:
         hold = position.place[1]
         if not hold.begin <= low < high <= hold.limit:
             position.move(low, high - low, self.flags)
-        view, hold, _start, _stop = position.place
-        if hold.begin <= low < high <= hold.limit:
-            if FREE_THREADED:
-                view = unshared(view)
-            return view[low - hold.begin : high - hold.begin].tobytes()
+        view = self._in_this_window(low, high)
+        if view is not None:
+            return view.tobytes()
         # More than one window has, or another thread has moved the position on.
-        del view
         with self._travelling(high - 1):
             return _reading.read_from(position, position.identity(), low, high)
 
@@ -61,17 +58,12 @@ class Span:
         high = min(low + len(room), self.length)
         if low >= high:
             return 0
-        position = self.position
-        view, hold, _start, _stop = position.place
-        shift = self.begin - hold.begin
-        if low + shift >= 0 and high <= hold.limit - self.begin:
-            if FREE_THREADED:
-                view = unshared(view)
-            room[: high - low] = view[low + shift : high + shift]
+        view = self._in_this_window(self.begin + low, self.begin + high)
+        if view is not None:
+            room[: high - low] = view
             return high - low
-        # Not to keep its window pinned meanwhile.
-        del view
         done = 0
+        position = self.position
         with self._travelling(self.begin + high - 1):
             for piece in _reading.pieces(position, position.identity(), self.begin + low, self.begin + high):
                 room[done : done + len(piece)] = piece
@@ -87,17 +79,20 @@ class Span:
 
     def view(self) -> memoryview:
         """All of the bytes: without a copy where one window holds them, else over one copy."""
-        position, low, high = self.position, self.begin, self.begin + self.length
+        low, high = self.begin, self.begin + self.length
         if low < high:
-            position.move(low, high - low, self.flags)
-        view, hold, _start, _stop = position.place
-        if hold.begin <= low < high <= hold.limit:
-            if FREE_THREADED:
-                view = unshared(view)
-            return view[low - hold.begin : high - hold.begin]
-        # Not to keep its window pinned meanwhile.
-        del view
-        return memoryview(self.read(0, self.length))
+            self.position.move(low, high - low, self.flags)
+        view = self._in_this_window(low, high)
+        return memoryview(self.read(0, self.length)) if view is None else view
+
+    def _in_this_window(self, low: int, high: int) -> memoryview | None:
+        """The bytes between two places of the file, if the window that the position stands on has them all."""
+        view, hold, _start, _stop = self.position.place
+        if not hold.begin <= low < high <= hold.limit:
+            return None
+        if FREE_THREADED:
+            view = unshared(view)
+        return view[low - hold.begin : high - hold.begin]
 
     def pieces(self, low: int, high: int) -> Iterator[bytes]:
         """The bytes between two indices, one piece after the other."""

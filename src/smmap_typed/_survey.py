@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from typing import Literal, TypeAlias, TypeVar
 
 from smmap_typed._core import Core
 from smmap_typed._gate import Call
@@ -13,25 +14,28 @@ from smmap_typed.exceptions import ReentrantCallError
 
 __all__ = ["list_regions", "survey"]
 
+T = TypeVar("T")
+
 Use: TypeAlias = Literal["idle", "pinned", "viewed"]
 
 
 def survey(core: Core) -> ManagerStats:
     """What ``core`` did and holds. O(regions). Nested it never waits, and then counts what it sees in passing."""
-    with Call(core.evictor) as call:
-        try:
-            return call.locked(_count, core)
-        except ReentrantCallError:
-            return _count(core)
+    return _at_one_instant(core, _count)
 
 
 def list_regions(core: Core) -> tuple[RegionStats, ...]:
     """What ``core`` has mapped. O(regions). Nested it never waits, and then tells what it sees in passing."""
+    return _at_one_instant(core, _list)
+
+
+def _at_one_instant(core: Core, look: Callable[[Core], T]) -> T:
+    """What ``look`` sees under the lock; or without it, if the lock is taken and this call may not wait."""
     with Call(core.evictor) as call:
         try:
-            return call.locked(_list, core)
+            return call.locked(look, core)
         except ReentrantCallError:
-            return _list(core)
+            return look(core)
 
 
 def _list(core: Core) -> tuple[RegionStats, ...]:

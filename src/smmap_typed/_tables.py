@@ -19,7 +19,7 @@ from smmap_typed._pin import TOMBSTONE, Pin
 __all__ = ["Tables"]
 
 
-_NO_PINS: Final[AbstractSet[object]] = frozenset({TOMBSTONE})
+_ONLY_A_TOMBSTONE: Final[AbstractSet[object]] = frozenset({TOMBSTONE})
 
 
 @final
@@ -199,7 +199,7 @@ class Tables(Inventory):
         if not hold.pins:
             # It has its old place, or if an evictor has taken it out meanwhile the last one.
             self.idle.holds.setdefault(hold.serial, hold)
-        elif hold.pins == {TOMBSTONE}:
+        elif hold.pins == _ONLY_A_TOMBSTONE:
             self.retired.pop(hold.serial, None)
 
     def settle(self, flight: Flight) -> None:
@@ -219,7 +219,7 @@ class Tables(Inventory):
                     self.unlink(victim)
                     ledger.unmap(victim.size)
                     ledger.evictions += flight.evicted
-                    if victim.pins != _NO_PINS:
+                    if victim.pins != _ONLY_A_TOMBSTONE:
                         self.prune(victim)
                     heir = flight.heir
                     # A fork may have ended it first.

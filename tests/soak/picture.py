@@ -1,4 +1,4 @@
-"""The picture of a soak: ``python tests/soak/picture.py SOAK.json SOAK.svg``."""
+"""The picture of a soak: ``PYTHONPATH=. python tests/soak/picture.py SOAK.json SOAK.svg``."""
 
 # Many methods of matplotlib pass on keywords that it gives no types.
 # pyright: reportUnknownMemberType=false
@@ -8,22 +8,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from benchmarks.plot import STYLE
+from benchmarks.stage import MIB
 from matplotlib import style
 from matplotlib.figure import Figure
 
 __all__ = ["draw"]
 
-MIB: Final = 1024 * 1024
-STYLE: Final = {
-    "savefig.facecolor": "white",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e3e3e3",
-    "svg.fonttype": "path",
-    "svg.hashsalt": "smmap_typed",
-}
 PANELS: Final = (("memory", MIB, "anonymous memory, MiB"), ("descriptors", 1, "descriptors"), ("maps", 1, "maps"))
 
 

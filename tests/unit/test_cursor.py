@@ -385,7 +385,9 @@ class TestOneStepReads:
         asked: list[tuple[int, int]] = []
 
         def look(_: int, rooms: list[bytearray], offset: int, flags: int) -> int:
-            assert (len(rooms), flags) == (1, os.RWF_NOWAIT)
+            assert len(rooms) == 1
+            if sys.platform == "linux":
+                assert flags == os.RWF_NOWAIT
             looks.append(offset)
             if offset >= 4 * GRANULE:
                 raise BlockingIOError

@@ -244,7 +244,7 @@ def test_a_nested_call_tells_the_observer_and_not_the_log(
 
     def open_and_be_struck(*arguments: object, **keywords: object) -> int:
         monkeypatch.setattr(os, "open", real)
-        signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGINT)
         return real(*arguments, **keywords)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - as they came
 
     with SlidingWindowMapManager(W, observer=events.append) as manager:
@@ -253,12 +253,12 @@ def test_a_nested_call_tells_the_observer_and_not_the_log(
             del number, frame
             manager.make_cursor(path).use_region(W, 8)
 
-        before = signal.signal(signal.SIGUSR1, strike)
+        before = signal.signal(signal.SIGINT, strike)
         try:
             monkeypatch.setattr(os, "open", open_and_be_struck)
             manager.make_cursor(path).use_region(0, 8)
         finally:
-            signal.signal(signal.SIGUSR1, before)
+            signal.signal(signal.SIGINT, before)
         assert told(events) == [("RegionMapped", W), ("RegionMapped", 0)]
         assert [vars(record)["smmap_window"] for record in caplog.records] == [Window(0, W)]
 
@@ -295,45 +295,46 @@ def test_regions_are_told_as_they_are(path: Path, tmp_path: Path) -> None:
         view.release()
 
 
-@pytest.mark.parametrize(
-    ("advice", "constant"),
-    [("normal", "NORMAL"), ("sequential", "SEQUENTIAL"), ("random", "RANDOM"), ("willneed", "WILLNEED")],
-)
-def test_the_kernel_is_told_how_windows_will_be_read(
-    path: Path, monkeypatch: pytest.MonkeyPatch, advice: str, constant: str
-) -> None:
-    """Of the manager's windows, unless the cursor's differ; what is mapped already is taken as it is."""
-    given: list[int] = []
+if sys.platform != "win32":
 
-    class Told(mmap.mmap):
-        @override
-        def madvise(self, option: int, start: int = 0, length: int = 0) -> None:
-            assert (start, length) == (0, 0)
-            given.append(option)
-            super().madvise(option)
+    @pytest.mark.parametrize(
+        ("advice", "constant"),
+        [("normal", "NORMAL"), ("sequential", "SEQUENTIAL"), ("random", "RANDOM"), ("willneed", "WILLNEED")],
+    )
+    def test_the_kernel_is_told_how_windows_will_be_read(
+        path: Path, monkeypatch: pytest.MonkeyPatch, advice: str, constant: str
+    ) -> None:
+        """Of the manager's windows, unless the cursor's differ; what is mapped already is taken as it is."""
+        given: list[int] = []
 
-    monkeypatch.setattr(mmap, "mmap", Told)
-    with SlidingWindowMapManager(W, advice=advice) as manager:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - one of them
-        manager.make_cursor(path).use_region(0, 8)
-        assert given == [getattr(mmap, f"MADV_{constant}")]
-        manager.make_cursor(path, advice="random").use_region(W, 8).use_region(0, 8)
-        assert given[1:] == [mmap.MADV_RANDOM]
-    with SlidingWindowMapManager(W) as manager:
-        manager.make_cursor(path).use_region(0, 8)
-    assert len(given) == 2
+        class Told(mmap.mmap):
+            @override
+            def madvise(self, option: int, start: int = 0, length: int = 0) -> None:
+                assert (start, length) == (0, 0)
+                given.append(option)
+                super().madvise(option)
 
+        monkeypatch.setattr(mmap, "mmap", Told)
+        with SlidingWindowMapManager(W, advice=advice) as manager:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - one of them
+            manager.make_cursor(path).use_region(0, 8)
+            assert given == [getattr(mmap, f"MADV_{constant}")]
+            manager.make_cursor(path, advice="random").use_region(W, 8).use_region(0, 8)
+            assert given[1:] == [mmap.MADV_RANDOM]
+        with SlidingWindowMapManager(W) as manager:
+            manager.make_cursor(path).use_region(0, 8)
+        assert len(given) == 2
 
-def test_an_advice_that_the_kernel_does_not_take_does_no_harm(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Deaf(mmap.mmap):
-        @override
-        def madvise(self, option: int, start: int = 0, length: int = 0) -> None:
-            raise OSError(errno.EINVAL, f"no advice {option} for {length} bytes at {start}")
+    def test_an_advice_that_the_kernel_does_not_take_does_no_harm(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Deaf(mmap.mmap):
+            @override
+            def madvise(self, option: int, start: int = 0, length: int = 0) -> None:
+                raise OSError(errno.EINVAL, f"no advice {option} for {length} bytes at {start}")
 
-    monkeypatch.setattr(mmap, "mmap", Deaf)
-    with SlidingWindowMapManager(W, advice="sequential") as manager:
-        assert bytes(manager.make_cursor(path).use_region(0, 8).buffer()) == path.read_bytes()[:8]
-        manager.collect()
-        assert mapped_bytes_of(path) == 0
+        monkeypatch.setattr(mmap, "mmap", Deaf)
+        with SlidingWindowMapManager(W, advice="sequential") as manager:
+            assert bytes(manager.make_cursor(path).use_region(0, 8).buffer()) == path.read_bytes()[:8]
+            manager.collect()
+            assert mapped_bytes_of(path) == 0
 
 
 def test_an_advice_that_there_is_not_is_refused_at_once(path: Path) -> None:

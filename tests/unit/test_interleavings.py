@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typing_extensions import override
 
-from interrupts import Struck
+from interrupts import Struck, traced
 from smmap_typed import (
     ManagerClosedError,
     ReentrantCallError,
@@ -205,12 +205,8 @@ def test_an_exception_in_a_drain_loses_no_count(path: Path, manager: SlidingWind
             raise Struck
         return strike_after_removal
 
-    sys.settrace(strike_after_removal)
-    try:
-        with pytest.raises(Struck):
-            manager.stats()
-    finally:
-        sys.settrace(None)
+    with pytest.raises(Struck), traced(strike_after_removal):
+        manager.stats()
     statistics = manager.stats()
     assert (statistics.acquisitions, statistics.misses) == (3, 3)
     check_invariants(manager)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from interrupts import Struck, striking_alarm
+from interrupts import Struck, striking_alarm, traced
 from smmap_typed import HandleLimitError, SlidingWindowMapManager
 from smmap_typed.testing import check_invariants
 from support import GRANULE, assert_books_match_kernel, mapped_bytes_of, pattern, write_pattern
@@ -78,12 +78,8 @@ def test_a_window_whose_unmapping_was_struck_can_be_used_by_others(tmp_path: Pat
                 raise Struck
             return strike_after_bury
 
-        sys.settrace(strike_after_bury)
-        try:
-            with pytest.raises(Struck):
-                manager.collect()
-        finally:
-            sys.settrace(None)
+        with pytest.raises(Struck), traced(strike_after_bury):
+            manager.collect()
         seen: list[bytes] = []
         other = threading.Thread(target=lambda: seen.append(manager.make_cursor(path).read(0, 10)), daemon=True)
         other.start()
@@ -108,12 +104,8 @@ def test_a_close_that_is_struck_while_it_gives_a_region_up_loses_nothing(tmp_pat
                 raise Struck
             return strike
 
-        sys.settrace(strike)
-        try:
-            with pytest.raises(Struck):
-                manager.close()
-        finally:
-            sys.settrace(None)
+        with pytest.raises(Struck), traced(strike):
+            manager.close()
         check_invariants(manager)
         assert_books_match_kernel(manager, path)
         manager.close()
@@ -150,12 +142,8 @@ def test_a_waiter_goes_on_when_the_thread_that_it_waits_for_is_struck(tmp_path: 
             return strike_on_the_way_out
 
         patch.setattr(os, "open", fail_when_somebody_waits)
-        sys.settrace(strike_on_the_way_out)
-        try:
-            with pytest.raises(Struck):
-                manager.make_cursor(path).use_region(0, 10)
-        finally:
-            sys.settrace(None)
+        with pytest.raises(Struck), traced(strike_on_the_way_out):
+            manager.make_cursor(path).use_region(0, 10)
         waiter.join(30)
         assert seen == [content[:10]]
         check_invariants(manager)

@@ -1,7 +1,6 @@
 """Which windows of a file are mapped, and how old they are, while something reads it: the work of ``map``.
 
-Pure but for ``ages``, the one place that looks into a manager, until managers list their regions themselves. Knows
-nothing of the terminal.
+Pure but for ``ages``, the one place that asks a manager. Knows nothing of the terminal.
 """
 
 import random
@@ -38,9 +37,8 @@ def offsets(name: PatternName, size: int, step: int, count: int, seed: int) -> I
 
 def ages(manager: SlidingWindowMapManager) -> list[tuple[int, int, int]]:
     """Begin, end and age of each region that is mapped; the newest has age 0, the one mapped before it 1."""
-    core = manager._core
-    holds = sorted(core.tables.holds.copy().values(), key=lambda hold: -hold.serial)
-    return [(hold.begin, hold.begin + hold.size, age) for age, hold in enumerate(holds)]
+    windows = [region.window for region in reversed(manager.regions())]
+    return [(window.offset, window.end, age) for age, window in enumerate(windows)]
 
 
 def picture(regions: list[tuple[int, int, int]], size: int, cells: int, signs: str = BLOCKS) -> str:
