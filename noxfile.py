@@ -198,6 +198,19 @@ def mutation(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def symbolic(session: nox.Session) -> None:
+    """Have a solver prove the contracts of the pure parts: window arithmetic, limits, and who goes next."""
+    install(session, "symbolic")
+    contracts = "tests/symbolic/contracts.py"
+    command = ("crosshair", "check", "--analysis_kind=asserts", "--report_all", "--per_condition_timeout=120")
+    report = str(session.run(*command, contracts, silent=True))
+    session.log(report)
+    # What a solver gives up on is no success either.
+    if report.count("Confirmed over all paths.") != Path(contracts).read_text().count("\ndef ") - 1:
+        session.error("not every contract was confirmed")
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Compare the speed of both builds with smmap's and with the bare system calls; `-- --help` tells more."""
     session.install("-e.", *nox.project.dependency_groups(PROJECT, "bench"))

@@ -150,7 +150,7 @@ class WindowCursor:
         """The map of the whole region, whose slices are ``bytes``. Only the cursor keeps it open.
 
         :raises CursorInvalidError: if the cursor stands on no region.
-        :raises io.UnsupportedOperation: with ``reader="pread"``.
+        :raises io.UnsupportedOperation: with a reader that copies, as ``"pread"`` does.
         """
         hold = self._position.place[1]
         if hold.limit < 0:

@@ -112,7 +112,7 @@ class Hold:
     def map(self) -> mmap.mmap:
         """The map; RegionUnmappedError once it is given up or closed, io.UnsupportedOperation if it is but a copy."""
         if self.copied:
-            raise io.UnsupportedOperation('there is no map with reader="pread"; use buffer()')
+            raise io.UnsupportedOperation("there is no map of the file, since the reader copies; use buffer()")
         mapping = self.mapping
         if mapping is None or mapping.closed:
             raise self.unmapped_error()

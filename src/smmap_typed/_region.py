@@ -57,7 +57,7 @@ class Region:
         """The map itself, whose slices are ``bytes``; it is closed when the region is evicted.
 
         :raises RegionUnmappedError: once it is unmapped.
-        :raises io.UnsupportedOperation: with ``reader="pread"``, where nothing is mapped.
+        :raises io.UnsupportedOperation: with a reader that copies, as ``"pread"`` does: then nothing is mapped.
         """
         return self._hold.map()
 

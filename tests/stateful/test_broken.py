@@ -5,7 +5,7 @@ Whoever adds a promise to the reference model adds a defect here that breaks it.
 
 import mmap
 from collections import OrderedDict
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from typing import Final, TypeAlias
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from typing_extensions import override
 
+from smmap_typed import ALLOCATIONGRANULARITY, _search
 from smmap_typed._core import Core
 from smmap_typed._evictor import Evictor
 from smmap_typed._file import Identity, Source
@@ -24,8 +25,9 @@ from smmap_typed._lru import IdleQueue
 from smmap_typed._pin import Pin
 from smmap_typed._position import Position
 from smmap_typed._reader import PreadReader
+from smmap_typed._span import Span
 from smmap_typed._types import Target
-from stateful.machines import SlidingCopiesMachine, SlidingMachine, StaticMachine
+from stateful.machines import BufferMachine, SlidingCopiesMachine, SlidingMachine, StaticMachine
 
 pytestmark = pytest.mark.pure
 
@@ -176,6 +178,28 @@ def reads_one_byte_further(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PreadReader, "load", further)
 
 
+def cuts_a_slice_at_the_window(patch: pytest.MonkeyPatch) -> None:
+    read = Span.read
+
+    def short(self: Span, start: int, stop: int) -> bytes:
+        return read(self, start, min(stop, start + ALLOCATIONGRANULARITY))
+
+    patch.setattr(Span, "read", short)
+
+
+def misses_what_lies_across_an_edge(patch: pytest.MonkeyPatch) -> None:
+    """A search window by window that does not look at the bytes between them."""
+    matches = _search.matches
+
+    def inside(span: Span, needle: bytes, start: int, stop: int) -> Iterator[int]:
+        for place in matches(span, needle, start, stop):
+            first, last = span.begin + place, span.begin + place + max(len(needle), 1) - 1
+            if first // ALLOCATIONGRANULARITY == last // ALLOCATIONGRANULARITY:
+                yield place
+
+    patch.setattr("smmap_typed._buffer.matches", inside)
+
+
 @pytest.mark.parametrize(
     ("defect", "machine"),
     [
@@ -194,6 +218,8 @@ def reads_one_byte_further(patch: pytest.MonkeyPatch) -> None:
         (loses_releases, SlidingMachine),
         (counts_misses_twice, StaticMachine),
         (reads_one_byte_further, SlidingCopiesMachine),
+        (cuts_a_slice_at_the_window, BufferMachine),
+        (misses_what_lies_across_an_edge, BufferMachine),
     ],
 )
 def test_the_machine_finds_this_defect(

@@ -4,6 +4,7 @@
 called from any thread while others work: each rule below is true at every such instant, and what is true only when
 nothing else runs is left to the tests that know when that is. What concerns two instants (which region an eviction
 takes, that a failed call changes nothing) is for the reference model in ``model``; here is what it leaves.
+docs/invariants.md has all of it in words.
 """
 
 import threading
@@ -20,7 +21,7 @@ from smmap_typed._platform import ALLOCATIONGRANULARITY
 from smmap_typed._stats import ManagerStats
 from smmap_typed.manager import StaticWindowMapManager
 
-__all__ = ["InvariantError", "check_invariants"]
+__all__ = ["IDENTIFIERS", "InvariantError", "check_invariants"]
 
 
 # Until a release that has not come is lost.
@@ -31,7 +32,7 @@ _MOMENT_SECONDS: Final = 1.0
 class InvariantError(AssertionError):
     """An invariant is broken: a defect of the library, not of its caller.
 
-    ``identifier`` is its name in the design notes, such as ``"I1"``.
+    ``identifier`` is its name in docs/invariants.md, such as ``"I1"``.
     """
 
     def __init__(self, identifier: str, problem: str, state: str) -> None:
@@ -235,6 +236,8 @@ _RULES: Final[dict[str, Rule]] = {
     "I8": _flights_are_single,
     "I9": _closed_means_empty,
 }
+IDENTIFIERS: Final = (*_RULES, "I11", "I12")
+"""All invariants that can be seen at one instant, which is all but I10. docs/invariants.md has them in words."""
 
 
 def _dump(core: Core) -> str:
