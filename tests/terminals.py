@@ -3,7 +3,6 @@
 import fcntl
 import os
 import pty
-import signal
 import struct
 import subprocess
 import sys
@@ -11,10 +10,14 @@ import termios
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ENTRY_POINT", "run", "run_on_terminal"]
+import pyte
+
+__all__ = ["ENTRY_POINT", "ROWS", "environment", "rendered", "run", "run_on_terminal"]
 
 ENTRY_POINT: Final = str(Path(sys.executable).with_name("smmap-typed"))
 """What pip installed."""
+ROWS: Final = 24
+"""Lines of a terminal."""
 
 
 def environment(columns: int) -> dict[str, str]:
@@ -44,29 +47,47 @@ def run_on_terminal(
     """
     master, slave = _terminal(columns)
     variables = environment(columns) | (extra or {})
+    # The terminal is to be the one that controls the process, so that a key can interrupt it.
     with subprocess.Popen(
-        (ENTRY_POINT, *arguments), cwd=folder, env=variables, stdin=slave, stdout=slave, stderr=slave
+        (ENTRY_POINT, *arguments),
+        cwd=folder,
+        env=variables,
+        pass_fds=(slave,),
+        preexec_fn=lambda: _log_in(slave),  # noqa: PLW1509 - one call of C, and no test has threads at this moment
     ) as process:
         os.close(slave)
         written = b""
         while data := _read(master):
             written += data
             if interrupt_at and interrupt_at in written:
-                process.send_signal(signal.SIGINT)
+                os.write(master, b"\x03")
                 interrupt_at = b""
         os.close(master)
     return process.returncode, written.decode()
 
 
+def rendered(written: str, columns: int) -> list[str]:
+    """The lines that a terminal shows in the end of what was written to it, those below the last aside."""
+    screen = pyte.Screen(columns, ROWS)
+    pyte.Stream(screen).feed(written)
+    return "\n".join(line.rstrip() for line in screen.display).rstrip("\n").split("\n")
+
+
 if sys.platform != "win32":
+
+    def _log_in(slave: int) -> None:
+        os.login_tty(slave)
 
     def _terminal(columns: int) -> tuple[int, int]:
         """Both sides of a new terminal."""
         master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
         return master, slave
 
 else:
+
+    def _log_in(slave: int) -> None:
+        raise NotImplementedError(slave)
 
     def _terminal(columns: int) -> tuple[int, int]:
         """Windows has no such terminals."""

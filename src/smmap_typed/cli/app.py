@@ -1,5 +1,6 @@
 """The commands put together, and how each of them ends: one line and a status, whatever happens."""
 
+import shutil
 import sys
 from typing import Final, cast
 
@@ -10,12 +11,16 @@ from smmap_typed.cli.find_command import find
 from smmap_typed.cli.hash_command import hash_files
 from smmap_typed.cli.map_command import map_file
 from smmap_typed.cli.stat_command import stat_files
-from smmap_typed.cli.terminal import complain, console
+from smmap_typed.cli.terminal import NOBODY_READS, complain, complete_streams, console, reason, silence
 
 __all__ = ["app", "run"]
 
+_FAILED: Final = 1
 _USAGE_ERROR: Final = 2
 _INTERRUPTED: Final = 130
+
+# Of its own, help is never narrower than 50 columns.
+_HELP_WIDTH: Final = max(min(shutil.get_terminal_size().columns, 80) - 2, 20)
 
 # typer exports it by no name of its own: old versions take it from click, new ones from a copy of click inside.
 _UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
@@ -26,6 +31,7 @@ app: Final = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"terminal_width": _HELP_WIDTH},
 )
 app.command("hash", epilog="Example: smmap-typed hash --threads 4 *.iso > SHA256SUMS")(hash_files)
 app.command("find", epilog="Example: smmap-typed find --hex 'ff d8 ff' disk.img")(find)
@@ -36,6 +42,7 @@ app.command("bench", epilog="Example: smmap-typed bench --svg bench.svg big.pack
 
 def run() -> None:
     """Run the command line on ``sys.argv``; ends with SystemExit."""
+    complete_streams()
     try:
         status: object = app(standalone_mode=False)
     except _UsageError as error:
@@ -43,6 +50,14 @@ def run() -> None:
         status = _USAGE_ERROR
     except (KeyboardInterrupt, typer.Abort):
         status = _INTERRUPTED
+    except SystemExit:
+        # typer found that nobody reads its help.
+        status = NOBODY_READS
+    except OSError as error:
+        # It could not write its help: commands answer for what they write.
+        complain(f"cannot write: {reason(error)}")
+        silence(sys.stdout)
+        status = _FAILED
     if status == _INTERRUPTED:
         # Ctrl-C may have struck when rich had just hidden it, and was not yet ready to bring it back.
         console(sys.stdout).show_cursor()

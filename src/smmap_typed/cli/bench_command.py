@@ -11,12 +11,13 @@ from rich.table import Table
 from smmap_typed.cli.options import MAX_HANDLES, MAX_MEMORY, WINDOW_SIZE, MaxHandles, MaxMemory, OneFile, WindowSize
 from smmap_typed.cli.racing import Result, race
 from smmap_typed.cli.sizes import size_text
-from smmap_typed.cli.terminal import Output, fail, fail_on, printable
+from smmap_typed.cli.terminal import Output, console, fail, fail_on, printable
 from smmap_typed.manager import SlidingWindowMapManager
 
 __all__ = ["bench"]
 
 _PICTURE_WIDTH: Final = 80
+_TABLE_WIDTH: Final = 60
 
 
 def bench(
@@ -45,32 +46,44 @@ def bench(
     except OSError as error:
         fail_on(file, error)
     title = f"{printable(file)}: {size_text(size)}, medians of {rounds}"
-    _print(title, _table(results, size))
+    sequential, scattered = _sequential(results, size), _scattered(results)
+    whole = _table(results, sequential | scattered)
+    is_narrow = sys.stdout.isatty() and console(sys.stdout).width < _TABLE_WIDTH
+    _print(title, [_table(results, sequential), _table(results, scattered)] if is_narrow else [whole])
     if svg:
-        _draw(title, _table(results, size), svg)
+        _draw(title, whole, svg)
 
 
-def _table(results: list[Result], size: int) -> Table:
-    own = results[0]
+_Columns = dict[str, list[tuple[str, str]]]
+"""Below a heading, for each way of reading: a figure, and its ratio to this library's."""
+
+
+def _sequential(results: list[Result], size: int) -> _Columns:
+    own = results[0].sequential
+    figures = [(f"{size / each.sequential / 1024**2:.0f} MiB/s", f"{each.sequential / own:.2f}") for each in results]
+    return {"front to back": figures}
+
+
+def _scattered(results: list[Result]) -> _Columns:
+    own = results[0].scattered
+    return {"at random": [(f"{each.scattered * 1e6:.2f} µs", f"{each.scattered / own:.2f}") for each in results]}
+
+
+def _table(results: list[Result], columns: _Columns) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
-    for heading in ("front to back", "ratio", "at random", "ratio"):
+    for heading in columns:
         table.add_column(heading, justify="right", no_wrap=True)
-    for each in results:
-        table.add_row(
-            each.name,
-            f"{size / each.sequential / 1024**2:.0f} MiB/s",
-            f"{each.sequential / own.sequential:.2f}",
-            f"{each.scattered * 1e6:.2f} µs",
-            f"{each.scattered / own.scattered:.2f}",
-        )
+        table.add_column("ratio", justify="right", no_wrap=True)
+    for place, each in enumerate(results):
+        table.add_row(each.name, *(text for figures in columns.values() for text in figures[place]))
     return table
 
 
-def _print(title: str, table: Table) -> None:
-    """As lines, the same on a terminal and in a pipe: the table is narrower than any terminal."""
+def _print(title: str, tables: list[Table]) -> None:
+    """As lines, the same on a terminal and in a pipe, but for terminals that are narrower than the table."""
     lines = Console(file=io.StringIO(), width=_PICTURE_WIDTH, record=True, color_system=None)
-    lines.print(table)
+    lines.print(*tables, sep="\n")
     text = "\n".join(line.rstrip() for line in lines.export_text().splitlines())
     Output().write(f"{title}\n{text}\n".encode(sys.stdout.encoding or "utf-8", "replace"))
 

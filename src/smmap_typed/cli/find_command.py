@@ -44,6 +44,7 @@ def find(
         typer.Option(
             parser=size_option,
             metavar="SIZE",
+            show_default="4KiB",
             help="With --regex: bytes that a match and all it looks at has at most; a longer match is an error.",
         ),
     ] = _LONGEST,

@@ -4,6 +4,9 @@ Each piece is searched as if no match ran into it from the left, and what it fin
 did: from the end of that match the search is repeated, until it finds what the piece had found, too. From there on
 both agree, since where a search goes on depends on the last match alone. So the result is that of one search from
 left to right. Knows nothing of the terminal.
+
+The library's ``finditer`` goes from left to right itself, each piece beginning where the last match of the one before
+ended, so it cannot be what several threads do at once; and it has nothing for a match that is too long but to cut it.
 """
 
 import copy
@@ -16,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
-from smmap_typed._cursor import WindowCursor
+from smmap_typed import WindowCursor
 from smmap_typed.manager import SlidingWindowMapManager
 
 __all__ = ["Found", "Literal", "Pattern", "Regex", "TooLongError", "search"]

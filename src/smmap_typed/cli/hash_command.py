@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from smmap_typed._stats import ManagerStats
+from smmap_typed import ManagerStats
 from smmap_typed.cli.checking import Expected, parse_checksums
 from smmap_typed.cli.hashing import Checksum, check_algorithm, checksum_line, checksums, escaped
 from smmap_typed.cli.options import (

@@ -1,6 +1,7 @@
 """``smmap-typed map``: draws which windows of a file are mapped, and how old they are, while it is read."""
 
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -11,7 +12,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from smmap_typed._cursor import WindowCursor
+from smmap_typed import WindowCursor
 from smmap_typed.cli.drawing import ASCII, BLOCKS, PatternName, ages, offsets, picture
 from smmap_typed.cli.options import MAX_HANDLES, MaxHandles, OneFile, size_option
 from smmap_typed.cli.sizes import parse_size, size_text
@@ -22,17 +23,27 @@ __all__ = ["map_file"]
 
 _READ_SIZE: Final = parse_size("4KiB")
 _ROWS: Final = 8
+# Lines of text around the picture, where a narrow terminal wraps them, and the one that the cursor is on.
+_FIGURES: Final = 7
 _PIPED_WIDTH: Final = 72
 _FRAME_SECONDS: Final = 0.1
+
+
+def _read_size(value: object) -> int:
+    if not (size := size_option(value)):
+        raise typer.BadParameter("a read has at least 1 byte")
+    return size
 
 
 def map_file(
     file: OneFile,
     *,
-    pattern: Annotated[PatternName, typer.Option("--pattern", help="How to read.")] = "sequential",
+    pattern: Annotated[
+        PatternName, typer.Option("--pattern", metavar="HOW", help="How to read: sequential, random or zipf.")
+    ] = "sequential",
     reads: Annotated[int, typer.Option(min=1, metavar="N", help="How many reads.")] = 100_000,
     read_size: Annotated[
-        int, typer.Option(parser=size_option, metavar="SIZE", help="Bytes of one read.", show_default="4KiB")
+        int, typer.Option(parser=_read_size, metavar="SIZE", help="Bytes of one read.", show_default="4KiB")
     ] = _READ_SIZE,
     seed: Annotated[int, typer.Option(metavar="N", help="Where chance begins.")] = 0,
     window_size: Annotated[
@@ -57,7 +68,7 @@ def map_file(
             SlidingWindowMapManager(window_size or -(-size // 64), max_memory or -(-size // 4), max_handles) as manager,
             manager.make_cursor(file) as cursor,
         ):
-            _run(_Scene(manager, file, size), cursor, offsets(pattern, size, max(read_size, 1), reads, seed), read_size)
+            _run(_Scene(manager, file, size), cursor, offsets(pattern, size, read_size, reads, seed), read_size)
     except OSError as error:
         fail_on(file, error)
 
@@ -72,19 +83,22 @@ class _Scene:
         encoding = (sys.stdout.encoding or "").lower()
         self._signs: Final = BLOCKS if encoding.startswith("utf") else ASCII
 
-    def lines(self, reads: int, width: int) -> list[str]:
-        """The picture and the figures, ``width`` columns wide."""
+    def lines(self, reads: int, width: int, rows: int = _ROWS) -> list[str]:
+        """The picture in ``rows`` lines at most, and the figures, ``width`` columns wide."""
         stats = self._manager.stats()
-        cells = min(-(-self._size // max(self._manager.window_size() // 2, 1)), width * _ROWS)
+        cells = min(-(-self._size // max(self._manager.window_size() // 2, 1)), width * rows)
         drawn = picture(ages(self._manager), self._size, cells, self._signs)
-        hits = 100 * (1 - stats.misses / reads) if reads else 0.0
+        # Of a read that several windows hold, each counts.
+        hits = 100 * stats.hits / stats.acquisitions if stats.acquisitions else 0.0
         new, old, none = self._signs[0], self._signs[-2], self._signs[-1]
         mapped = f"{stats.handles} mapped ({size_text(stats.mapped_bytes)})"
         return [
             self._title,
             *(drawn[start : start + width] for start in range(0, cells, width)),
-            f"newest {new} to oldest {old} of {mapped}, {none} not mapped",
-            f"{reads} reads, {hits:.1f} % in mapped windows, {stats.maps} maps, {stats.evictions} evictions",
+            *textwrap.wrap(f"newest {new} to oldest {old} of {mapped}, {none} not mapped", width),
+            *textwrap.wrap(
+                f"{reads} reads, {hits:.1f} % in mapped windows, {stats.maps} maps, {stats.evictions} evictions", width
+            ),
         ]
 
 
@@ -92,6 +106,9 @@ def _run(scene: _Scene, cursor: WindowCursor, places: Iterator[int], read_size: 
     screen = console(sys.stdout, width=_PIPED_WIDTH)
     moving = screen.is_terminal and not screen.is_dumb_terminal
     live = Live(console=screen, auto_refresh=False, vertical_overflow="crop") if moving else None
+    # Room for ^C, which the terminal shows wherever the cursor is: behind a full line it would move the picture up.
+    width = max(screen.width - 3, 1)
+    rows = max(min(_ROWS, screen.height - _FIGURES), 1)
     reads = 0
     due = 0.0
     with live or nullcontext():
@@ -101,10 +118,10 @@ def _run(scene: _Scene, cursor: WindowCursor, places: Iterator[int], read_size: 
                 view[:1].tobytes()
             reads += 1
             if live is not None and time.monotonic() >= due:
-                live.update(_frame(scene.lines(reads, screen.width)), refresh=True)
+                live.update(_frame(scene.lines(reads, width, rows)), refresh=True)
                 due = time.monotonic() + _FRAME_SECONDS
         if live is not None:
-            live.update(_frame(scene.lines(reads, screen.width)), refresh=True)
+            live.update(_frame(scene.lines(reads, width, rows)), refresh=True)
     if live is None:
         Output().write("".join(f"{line}\n" for line in scene.lines(reads, _PIPED_WIDTH)).encode())
 

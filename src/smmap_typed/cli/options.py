@@ -25,7 +25,7 @@ def size_option(value: object) -> int:
         raise typer.BadParameter(str(error)) from error
 
 
-Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Files to read.", show_default=False)]
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Files to read.", show_default=False)]
 OneFile = Annotated[str, typer.Argument(metavar="FILE", help="File to read.", show_default=False)]
 WindowSize = Annotated[
     int,

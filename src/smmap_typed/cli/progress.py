@@ -7,11 +7,21 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Final, final
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
+from rich.text import Text
+from typing_extensions import override
 
+from smmap_typed.cli.sizes import size_text
 from smmap_typed.cli.terminal import console
 
 __all__ = ["Bar", "progress_bar"]
+
+# Columns of the bar itself, and what figures need beside it. A line that is full, too, would move up when the terminal
+# shows ^C behind it, and could not be taken away.
+_LONGEST_BAR: Final = 40
+_SHORTEST_BAR: Final = 4
+_BESIDE: Final = 50
 
 
 @final
@@ -44,18 +54,28 @@ class Bar:
         self._progress.start()
 
 
+@final
+class _Bytes(ProgressColumn):
+    """How much of how much, and how fast, all in powers of 1024; rich has that for the first two alone."""
+
+    @override
+    def render(self, task: Task) -> Text:
+        total = "" if task.total is None else f" of {size_text(int(task.total))}"
+        speed = f", {size_text(int(task.speed))}/s" if task.speed else ""
+        return Text(f"{size_text(int(task.completed))}{total}{speed}")
+
+
 @contextmanager
 def progress_bar(paths: Sequence[str]) -> Generator[Bar]:
     """Shows a bar inside the block, and nothing where stderr is no terminal."""
     screen = console(sys.stderr)
     columns = (
-        BarColumn(bar_width=None),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TextColumn("{task.fields[files]} files"),
+        BarColumn(bar_width=max(min(_LONGEST_BAR, screen.width - _BESIDE), _SHORTEST_BAR)),
+        _Bytes(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[files]} files", table_column=Column(no_wrap=True)),
     )
     hidden = not screen.is_terminal or screen.is_dumb_terminal
-    with Progress(*columns, console=screen, transient=True, expand=True, disable=hidden) as progress:
+    with Progress(*columns, console=screen, transient=True, disable=hidden) as progress:
         yield Bar(progress, paths)
 
 

@@ -7,11 +7,22 @@ from typing import Final, NoReturn, TextIO
 import typer
 from rich.console import Console
 
-__all__ = ["Output", "complain", "console", "fail", "fail_on", "printable", "reason"]
+__all__ = [
+    "NOBODY_READS",
+    "Output",
+    "complain",
+    "complete_streams",
+    "console",
+    "fail",
+    "fail_on",
+    "printable",
+    "reason",
+    "silence",
+]
 
 _USAGE_ERROR: Final = 2
-# What the shell reports of a program that SIGPIPE ends: 128 + 13.
-_NOBODY_READS: Final = 141
+NOBODY_READS: Final = 141
+"""What the shell reports of a program that SIGPIPE ends: 128 + 13."""
 
 # How sha256sum keeps one line for each file, whatever its name.
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
@@ -29,9 +40,9 @@ class Output:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except OSError as error:
-            _forget_output()
+            silence(sys.stdout)
             if isinstance(error, BrokenPipeError):
-                raise typer.Exit(_NOBODY_READS) from None
+                raise typer.Exit(NOBODY_READS) from None
             complain(f"cannot write: {error.strerror}")
             raise typer.Exit(1) from None
 
@@ -42,11 +53,22 @@ class Output:
         )
 
 
-def _forget_output() -> None:
-    """Point stdout to nowhere: what it still buffers would fail again, and noisily, when the interpreter exits."""
+def silence(stream: TextIO) -> None:
+    """Point ``stream`` to nowhere: what it still buffers would fail again, and noisily, when the interpreter exits."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def complete_streams() -> None:
+    """Open the standard streams that the program was started without, as by ``>&-``, where Python has None.
+
+    For reading, whatever they are for: stdin is then empty, and what is written fails as it does for other programs.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY), mode, closefd=False))
 
 
 def printable(text: str) -> str:
@@ -67,8 +89,12 @@ def _printable_character(character: str) -> str:
 
 
 def complain(message: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"smmap-typed: {message}\n")
+    """One line on stderr; where that cannot be written, the exit status has to say it alone."""
+    try:
+        sys.stderr.write(f"smmap-typed: {message}\n")
+        sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)
 
 
 def fail(message: str) -> NoReturn:
