@@ -102,10 +102,8 @@ def offences_of(module: str, imported: set[str]) -> set[str]:
     offences = of_cli - set[str]().union(*lines[place + 1 :])
     # No public call tells how wide windows are apart.
     private = {name for name in imported if name.startswith("smmap_typed._")} - {"smmap_typed._grid.Grid"}
-    screens = (
-        {name for name in imported if name.split(".")[0] in {"typer", "rich"}} if module in WORK | {"sizes"} else set()
-    )
-    return offences | private | screens
+    terminal = {name for name in imported if name.split(".")[0] in {"typer", "rich"}}
+    return offences | private | (terminal if module in WORK | {"sizes"} else set[str]())
 
 
 def test_every_module_of_the_command_line_has_its_place() -> None:
