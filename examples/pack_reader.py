@@ -1,41 +1,34 @@
-"""A reader of git packs: each object of a pack as ``git verify-pack`` has it, offsets and deltas included.
+"""A reader of git packs: ``python examples/pack_reader.py PACK`` prints name, type and size of each object.
 
-    python examples/pack_reader.py .git/objects/pack/pack-....pack
-
-prints name, type and size of each object. Windows slide along the pack; only what is decompressed is copied.
+Windows slide along the pack and jump back to what a delta changes. In memory are the few objects that were read last.
 """
 
+import functools
 import hashlib
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager
 
-KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
-OFFSET_DELTA, NAME_DELTA = 6, 7
+KINDS, OFFSET_DELTA, NAME_DELTA = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}, 6, 7
 
 
-def number(data: bytes, at: int) -> tuple[int, int]:
-    """A little-endian number of seven bits a byte, and where it ends."""
-    value = shift = 0
-    while True:
-        value |= (data[at] & 127) << shift
-        at, shift = at + 1, shift + 7
-        if data[at - 1] < 128:
-            return value, at
+def digits(data: Sequence[int], at: int) -> tuple[list[int], int]:
+    """A number's digits of seven bits, and where it ends: the last byte is below 128."""
+    end = next(end for end in range(at + 1, len(data) + 1) if data[end - 1] < 128)
+    return [data[place] & 127 for place in range(at, end)], end
 
 
 def patched(base: bytes, delta: bytes) -> bytes:
-    """``base`` changed by copies (first bit set) and insertions."""
-    at, result = number(delta, number(delta, 0)[1])[1], bytearray()
+    """What ``delta`` makes of ``base``: after two sizes it has bytes to insert, and ranges to copy."""
+    at, result = digits(delta, digits(delta, 0)[1])[1], bytearray()
     while at < len(delta):
-        code, at = delta[at], at + 1
+        code, at, fields = delta[at], at + 1, bytearray(7)
         if code < 128:
             result += delta[at : at + code]
             at += code
             continue
-        fields = [0] * 7
         for bit in range(7):
             if code >> bit & 1:
                 fields[bit], at = delta[at], at + 1
@@ -46,32 +39,32 @@ def patched(base: bytes, delta: bytes) -> bytes:
 
 def objects(pack: SlidingWindowMapBuffer) -> Iterator[tuple[str, str, int]]:
     """Name, type and size of each object, in the order of the pack."""
-    known: dict[int | str, tuple[str, bytes]] = {}
-    at = 12
-    for _ in range(int.from_bytes(pack[8:12], "big")):
-        start, head = at, pack[at : at + 64]
-        kind, skip = head[0] >> 4 & 7, number(head, 0)[1]
-        base: int | str = ""
+    offsets: dict[bytes, int] = {}
+
+    @functools.lru_cache(maxsize=16)
+    def read(begin: int) -> tuple[str, bytes, int]:
+        """Type and content of the object that begins there, and where the next one does."""
+        at, kind, base = digits(pack, begin)[1], pack[begin] >> 4 & 7, 0
         if kind == OFFSET_DELTA:
-            back, skip = head[skip] & 127, skip + 1
-            while head[skip - 1] & 128:
-                back, skip = (back + 1 << 7) | head[skip] & 127, skip + 1
-            base = start - back
+            back, at = digits(pack, at)
+            base = begin - functools.reduce(lambda value, digit: (value + 1) << 7 | digit, back)
         elif kind == NAME_DELTA:
-            base, skip = head[skip : skip + 20].hex(), skip + 20
-        at, inflate, content = start + skip, zlib.decompressobj(), bytearray()
+            base, at = offsets[pack[at : at + 20]], at + 20
+        pieces, inflate = list[bytes](), zlib.decompressobj()
         while not inflate.eof:
             piece = pack[at : at + 4096]
-            content += inflate.decompress(piece)
+            pieces.append(inflate.decompress(piece))
             at += len(piece) - len(inflate.unused_data)
-        name, data = (
-            (KINDS[kind], bytes(content))
-            if kind in KINDS
-            else (known[base][0], patched(known[base][1], bytes(content)))
-        )
-        digest = hashlib.sha1(b"%s %d\0%s" % (name.encode(), len(data), data)).hexdigest()
-        known[start] = known[digest] = name, data
-        yield digest, name, len(data)
+        content = b"".join(pieces)
+        return (read(base)[0], patched(read(base)[1], content), at) if base else (KINDS[kind], content, at)
+
+    begin = 12
+    for _ in range(int.from_bytes(pack[8:12], "big")):
+        kind, content, end = read(begin)
+        name = hashlib.sha1(b"%s %d\0%s" % (kind.encode(), len(content), content))
+        offsets[name.digest()] = begin
+        yield name.hexdigest(), kind, len(content)
+        begin = end
 
 
 if __name__ == "__main__":
