@@ -17,6 +17,7 @@ autodoc_member_order = "groupwise"
 autodoc_preserve_defaults = True
 nitpicky = True
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"smmap_typed {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

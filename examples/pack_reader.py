@@ -1,6 +1,7 @@
-"""A reader of git packs: ``python examples/pack_reader.py PACK`` prints name, type and size of each object.
+"""A reader of git packs: prints name, type and size of each object of the given pack.
 
-Windows slide along the pack and jump back to what a delta changes. In memory are the few objects that were read last.
+Windows slide along it, and jump back to what a delta changes. The few objects that were
+read last are in memory, and no others.
 """
 
 import functools
@@ -11,60 +12,60 @@ from collections.abc import Iterator, Sequence
 
 from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager
 
-KINDS, OFFSET_DELTA, NAME_DELTA = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}, 6, 7
+KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
+OFFSET_DELTA, NAME_DELTA = 6, 7
 
 
 def digits(data: Sequence[int], at: int) -> tuple[list[int], int]:
-    """A number's digits of seven bits, and where it ends: the last byte is below 128."""
+    """A number's digits of seven bits, and where it ends: its last byte is below 128."""
     end = next(end for end in range(at + 1, len(data) + 1) if data[end - 1] < 128)
     return [data[place] & 127 for place in range(at, end)], end
 
 
 def patched(base: bytes, delta: bytes) -> bytes:
-    """What ``delta`` makes of ``base``: after two sizes it has bytes to insert, and ranges to copy."""
+    """What ``delta`` makes: after two sizes it has bytes to insert, and ranges to copy."""
     at, result = digits(delta, digits(delta, 0)[1])[1], bytearray()
     while at < len(delta):
         code, at, fields = delta[at], at + 1, bytearray(7)
         if code < 128:
             result += delta[at : at + code]
             at += code
-            continue
-        for bit in range(7):
-            if code >> bit & 1:
+        else:
+            for bit in (bit for bit in range(7) if code >> bit & 1):
                 fields[bit], at = delta[at], at + 1
-        begin, size = int.from_bytes(fields[:4], "little"), int.from_bytes(fields[4:], "little") or 65536
-        result += base[begin : begin + size]
+            begin = int.from_bytes(fields[:4], "little")
+            size = int.from_bytes(fields[4:], "little") or 65536
+            result += base[begin : begin + size]
     return bytes(result)
 
 
 def objects(pack: SlidingWindowMapBuffer) -> Iterator[tuple[str, str, int]]:
     """Name, type and size of each object, in the order of the pack."""
-    offsets: dict[bytes, int] = {}
+    offsets, place = dict[bytes, int](), 12
 
     @functools.lru_cache(maxsize=16)
     def read(begin: int) -> tuple[str, bytes, int]:
         """Type and content of the object that begins there, and where the next one does."""
-        at, kind, base = digits(pack, begin)[1], pack[begin] >> 4 & 7, 0
+        kind, at, base = pack[begin] >> 4 & 7, digits(pack, begin)[1], 0
         if kind == OFFSET_DELTA:
             back, at = digits(pack, at)
             base = begin - functools.reduce(lambda value, digit: (value + 1) << 7 | digit, back)
         elif kind == NAME_DELTA:
             base, at = offsets[pack[at : at + 20]], at + 20
-        pieces, inflate = list[bytes](), zlib.decompressobj()
+        content, inflate = bytearray(), zlib.decompressobj()
         while not inflate.eof:
             piece = pack[at : at + 4096]
-            pieces.append(inflate.decompress(piece))
+            content += inflate.decompress(piece)
             at += len(piece) - len(inflate.unused_data)
-        content = b"".join(pieces)
-        return (read(base)[0], patched(read(base)[1], content), at) if base else (KINDS[kind], content, at)
+        if base:
+            return read(base)[0], patched(read(base)[1], bytes(content)), at
+        return KINDS[kind], bytes(content), at
 
-    begin = 12
     for _ in range(int.from_bytes(pack[8:12], "big")):
-        kind, content, end = read(begin)
+        kind, content, end = read(place)
         name = hashlib.sha1(b"%s %d\0%s" % (kind.encode(), len(content), content))
-        offsets[name.digest()] = begin
+        offsets[name.digest()], place = place, end
         yield name.hexdigest(), kind, len(content)
-        begin = end
 
 
 if __name__ == "__main__":
