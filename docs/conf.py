@@ -16,6 +16,8 @@ autodoc_member_order = "groupwise"
 # A default as it is written: sys.maxsize, and not its figures.
 autodoc_preserve_defaults = True
 nitpicky = True
+# A block without a language is a drawing, or what a terminal shows.
+highlight_language = "text"
 html_theme = "furo"
 pygments_dark_style = "github-dark"
 html_title = f"smmap_typed {version}"

@@ -49,7 +49,7 @@ def objects(pack: SlidingWindowMapBuffer) -> Iterator[tuple[str, str, int]]:
         kind, at, base = pack[begin] >> 4 & 7, digits(pack, begin)[1], 0
         if kind == OFFSET_DELTA:
             back, at = digits(pack, at)
-            base = begin - functools.reduce(lambda value, digit: (value + 1) << 7 | digit, back)
+            base = begin - functools.reduce(lambda high, low: (high + 1) << 7 | low, back)
         elif kind == NAME_DELTA:
             base, at = offsets[pack[at : at + 20]], at + 20
         content, inflate = bytearray(), zlib.decompressobj()
@@ -69,6 +69,6 @@ def objects(pack: SlidingWindowMapBuffer) -> Iterator[tuple[str, str, int]]:
 
 
 if __name__ == "__main__":
-    with SlidingWindowMapManager(window_size=128 * 1024, max_memory_size=1024 * 1024) as manager:
+    with SlidingWindowMapManager(window_size=2**17, max_memory_size=2**20) as manager:
         for line in objects(SlidingWindowMapBuffer(manager.make_cursor(sys.argv[1]))):
             print(*line)
