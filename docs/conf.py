@@ -12,28 +12,23 @@ author = "The smmap_typed developers"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
+autodoc_member_order = "groupwise"
+# A default as it is written: sys.maxsize, and not its figures.
+autodoc_preserve_defaults = True
 nitpicky = True
+# A block without a language is a drawing, or what a terminal shows.
+highlight_language = "text"
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"smmap_typed {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_show_copyright = False
 myst_heading_anchors = 3
-# The site is built without a network, so what is not ours has no page to lead to. Names of ours stand here only where
-# signatures name a part that is not public.
-nitpick_ignore = [
-    *(("py:class", name) for name in ("os.PathLike", "typing_extensions.Buffer", "types.EllipsisType")),
-    *(("py:class", name) for name in ("re.Match", "re.Pattern", "mmap.mmap")),
-    *(("py:class", name) for name in ("collections.abc.Iterator", "collections.abc.Callable")),
-    ("py:exc", "io.UnsupportedOperation"),
-    # What the library passes to constructors that users do not call, and the protocol of smmap's managers.
-    ("py:class", "smmap_typed._hold.Hold"),
-    ("py:class", "smmap_typed._types.ManagerLike"),
-    # Public under smmap_typed; signatures give the module that defines them.
-    *(
-        ("py:class", f"smmap_typed._events.{n}")
-        for n in ("RegionMapped", "RegionUnmapped", "MapFailed", "LimitReached")
-    ),
-    ("py:class", "smmap_typed._stats.RegionStats"),
+# The site is built without a network, so what is not ours has no page to lead to, and a type variable never has one.
+nitpick_ignore_regex = [
+    ("py:.*", r"(collections|io|mmap|os|pathlib|re|types|typing_extensions|hypothesis|prometheus_client)\..+"),
+    ("py:class", r"smmap_typed\..+\.T"),
 ]
 
 

@@ -18,7 +18,9 @@ class Identity(NamedTuple):
     """Which file, as a value: equal identities share regions."""
 
     device: int
+    """Its number, as in ``os.stat_result.st_dev``."""
     inode: int
+    """Its number on the device."""
     size: int
     """Bytes, as the cursor saw it first; a file that has grown since is another identity."""
     stamp: int

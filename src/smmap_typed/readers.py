@@ -45,7 +45,9 @@ class Reader(Protocol):
     def identify(self, source: Source) -> Identity:
         """Which file ``source`` names now; OSError if none, or none that has windows.
 
-        ``source`` is for the length of the call only. :raises FileChangedError: if ``source.check`` does.
+        ``source`` is for the length of the call only.
+
+        :raises FileChangedError: if ``source.check`` does.
         """
         ...
 

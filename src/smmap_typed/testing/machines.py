@@ -1,6 +1,6 @@
 """Machines: state machines of Hypothesis that do whatever a program may do, and compare. Needs the extra ``testing``.
 
-For a manager with settings or a reader of your own, in a module that pytest collects:
+For a manager with settings or a reader of your own, in a module that pytest collects::
 
     TestMyManager = make_manager_machine(make_my_manager).TestCase
 

@@ -1,13 +1,33 @@
-"""Every link inside the built site leads to a file and an anchor that are there. `nox -s docs` builds it first."""
+"""The built site: its links lead to what is there, and its reference has every public name. `nox -s docs` builds it."""
 
+import re
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+import pytest
 from typing_extensions import override
 
 SITE: Final = Path(__file__).parents[2] / "build" / "site"
+
+MODULES: Final = [
+    "smmap_typed",
+    "smmap_typed.compat",
+    "smmap_typed.exceptions",
+    "smmap_typed.prometheus",
+    "smmap_typed.readers",
+    "smmap_typed.testing",
+    "smmap_typed.testing.content",
+    "smmap_typed.testing.kernel",
+    "smmap_typed.testing.machines",
+    "smmap_typed.testing.settings",
+    "smmap_typed.testing.strategies",
+]
+# What the library asks of itself, under a public name.
+NOT_FOR_USERS: Final = {"reader_of"}
 
 
 class Page(HTMLParser):
@@ -34,6 +54,27 @@ def test_every_internal_link_and_anchor_is_there() -> None:
     assert SITE / "index.html" in pages
     assert len(internal) > len(pages)
     assert [f"{path.relative_to(SITE)}: {link}" for path, link in internal if not leads(pages, path, link)] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_reference_has_every_public_name(module: str) -> None:
+    """Under the module that it is used from, or under that which defines it."""
+    names = public_names(import_module(module))
+    places = {anchor.rpartition(".")[2] for anchor in Page(SITE / "reference.html").anchors}
+    assert names
+    assert names - places == set()
+
+
+def public_names(module: ModuleType) -> set[str]:
+    everything = {name for name, value in vars(module).items() if name[0] != "_" and not isinstance(value, ModuleType)}
+    return set(getattr(module, "__all__", everything)) - NOT_FOR_USERS
+
+
+def test_the_contents_name_each_page_once() -> None:
+    contents = (SITE / "genindex.html").read_text().partition('class="sidebar-tree"')[2].partition("</div>")[0]
+    links = re.findall(r'href="([^"#]+)"', contents)
+    assert "reference.html" in links
+    assert sorted(links) == sorted(set(links))
 
 
 def is_elsewhere(link: str) -> bool:
