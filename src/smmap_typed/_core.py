@@ -181,9 +181,22 @@ class Core:
         except OSError as error:
             if error.errno not in _SCARCE:
                 raise
+        self._evict_one()
+        return self.reader.identify(source)
+
+    def open(self, source: Source, identity: Identity) -> int:
+        """A descriptor of ``source`` for a look that maps nothing. Takes no lock unless something is scarce."""
+        try:
+            return self.reader.open(source, identity, 0)
+        except OSError as error:
+            if error.errno not in _SCARCE:
+                raise
+        self._evict_one()
+        return self.reader.open(source, identity, 0)
+
+    def _evict_one(self) -> None:
         with Call(self.evictor) as call:
             self.evictor.evict_extra(call, 1)
-        return self.reader.identify(source)
 
     def _is_worth_a_retry(self, error: OSError, call: Call, flight: Flight, nbytes: int) -> bool:
         """Whether something was scarce, and there is more of it now: an extra eviction has been made."""
