@@ -13,6 +13,7 @@ holds the lock next, usually the same thread at once: so neither an exception no
 """
 
 import errno
+import mmap
 import os
 import time
 from typing import Final, final
@@ -34,6 +35,9 @@ __all__ = ["Core"]
 
 # What the system says when it is out of descriptors or of address space: room may help, so it is worth one retry.
 _SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+# As it is now: users and tests replace the name by functions.
+_Map: Final = mmap.mmap
 
 
 @final
@@ -144,6 +148,7 @@ class Core:
                     raise
                 flight.mapping = mapping = reader.load(descriptor, source, identity, start, nbytes)
             seconds = time.perf_counter() - began
+            _check_loaded(flight, nbytes, reader)
             if source.advice is not None and not reader.copies:
                 advise(mapping, source.advice)
         finally:
@@ -176,9 +181,22 @@ class Core:
         except OSError as error:
             if error.errno not in _SCARCE:
                 raise
+        self._evict_one()
+        return self.reader.identify(source)
+
+    def open(self, source: Source, identity: Identity) -> int:
+        """A descriptor of ``source`` for a look that maps nothing. Takes no lock unless something is scarce."""
+        try:
+            return self.reader.open(source, identity, 0)
+        except OSError as error:
+            if error.errno not in _SCARCE:
+                raise
+        self._evict_one()
+        return self.reader.open(source, identity, 0)
+
+    def _evict_one(self) -> None:
         with Call(self.evictor) as call:
             self.evictor.evict_extra(call, 1)
-        return self.reader.identify(source)
 
     def _is_worth_a_retry(self, error: OSError, call: Call, flight: Flight, nbytes: int) -> bool:
         """Whether something was scarce, and there is more of it now: an extra eviction has been made."""
@@ -189,3 +207,16 @@ class Core:
         # One region has a descriptor; for memory it takes as much as is wanted.
         self.evictor.evict_extra(call, nbytes if error.errno == errno.ENOMEM else 1)
         return True
+
+
+def _check_loaded(flight: Flight, nbytes: int, reader: Reader) -> None:
+    """TypeError or ValueError unless what ``reader`` has loaded, maybe one of others, is a map of the whole window."""
+    mapping: object = flight.mapping
+    if not isinstance(mapping, _Map):
+        # There is nothing that could be closed.
+        flight.mapping = None
+        raise TypeError(f"{type(reader).__name__}.load must return an mmap.mmap, got {type(mapping).__name__}")
+    if len(mapping) != nbytes:
+        raise ValueError(
+            f"{type(reader).__name__}.load must return a map of exactly {nbytes} bytes, got {len(mapping)}"
+        )

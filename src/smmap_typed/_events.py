@@ -141,15 +141,21 @@ def _call(observer: Observer, event: Event) -> None:
     try:
         observer(event)
     except Exception as error:  # noqa: BLE001 - whatever it raises
-        report = SimpleNamespace(
-            exc_type=type(error),
-            exc_value=error,
-            exc_traceback=error.__traceback__,
-            err_msg=f"Exception ignored in the observer of a manager, at {event!r}",
-            object=observer,
+        # No name for the report: its traceback refers to this frame, and so to the callers' frames and their pins; a
+        # circle would keep those until the garbage collector comes.
+        sys.unraisablehook(
+            # The class of what the hook is given cannot be instantiated from Python.
+            cast(
+                "sys.UnraisableHookArgs",
+                SimpleNamespace(
+                    exc_type=type(error),
+                    exc_value=error,
+                    exc_traceback=error.__traceback__,
+                    err_msg=f"Exception ignored in the observer of a manager, at {event!r}",
+                    object=observer,
+                ),
+            )
         )
-        # The class of what the hook is given cannot be instantiated from Python.
-        sys.unraisablehook(cast("sys.UnraisableHookArgs", report))
 
 
 def _log(event: Event) -> None:

@@ -12,7 +12,7 @@ from itertools import repeat
 from typing import Final
 
 from smmap_typed._evictor import Evictor
-from smmap_typed._inside import is_inside
+from smmap_typed._inside import Life, is_inside, thread
 
 __all__ = ["survive"]
 
@@ -36,6 +36,9 @@ class _Forking(threading.local):
     def __init__(self) -> None:
         self.locked: list[Evictor] = []
         """Those whose locks it took."""
+        self.life: Life | None = None
+        """Alive while it counts as inside for the sake of the hooks alone: a handler or finaliser that runs between
+        them, in another's hook say, must not wait for the locks that its own thread has taken."""
 
 
 _forking: Final = _Forking()
@@ -58,7 +61,11 @@ def _living() -> list[Evictor]:
 def _before() -> None:
     # If an exception struck at the beginning of _after the last time, locks are still taken.
     _after()
-    patience = _PATIENCE_SECONDS if is_inside() else -1.0
+    patience = _PATIENCE_SECONDS
+    if not is_inside():
+        patience = -1.0
+        _forking.life = Life()
+        thread.outermost = weakref.ref(_forking.life)
     # In one order, or two threads that fork at once could wait for each other.
     for evictor in sorted(_living(), key=id):
         # No handler can strike between the taking of the lock and the note of it: see _gate.
@@ -76,6 +83,8 @@ def _after() -> None:
     finally:
         if locked:
             _after()
+        else:
+            _forking.life = None
 
 
 def _after_in_child() -> None:
@@ -83,7 +92,7 @@ def _after_in_child() -> None:
         if evictor in _forking.locked:
             evictor.disown()
             evictor.drain()
-        elif is_inside():
+        elif _forking.life is None and is_inside():
             # Its lock is held by this very thread, which goes on.
             evictor.disown()
         else:

@@ -79,7 +79,7 @@ def _prefetch_from(position: Position, identity: Identity, offset: int, stop: in
     core = position.core
     core.check_open()
     if offset < stop:
-        descriptor = core.reader.open(position, identity, 0)
+        descriptor = core.open(position, identity)
         try:
             # It backs off if the ends are there: then usually all of it is.
             if not (_reader.is_cached(descriptor, offset) and _reader.is_cached(descriptor, stop - 1)):

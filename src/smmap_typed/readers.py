@@ -62,6 +62,7 @@ class Reader(Protocol):
         """A new map of exactly ``size`` bytes at ``offset``, a multiple of the allocation granularity.
 
         Closing it gives the memory back, so it must not be kept. Unless ``copies``, it maps the file for reading only.
+        What is no open map, or one of another size, is a TypeError or ValueError of the call that needs the window.
         """
         ...
 

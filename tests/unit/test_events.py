@@ -1,6 +1,7 @@
 """What observers and the log are told: each map and unmap, in order, by the thread that did it, outside of the lock."""
 
 import errno
+import gc
 import logging
 import mmap
 import os
@@ -147,6 +148,25 @@ def test_what_an_observer_raises_is_nobodys_error(path: Path, monkeypatch: pytes
         check_invariants(manager)
     assert [str(one.exc_value) for one in reported] == ["RegionMapped", "LimitReached", "RegionUnmapped"]
     assert all(one.object is observe for one in reported)
+
+
+def test_what_an_observer_raises_keeps_no_window_pinned(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error's traceback refers to the frames of the call, which hold its pin; it goes at once, without the GC."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+
+    def observe(event: Event) -> None:
+        raise RuntimeError(type(event).__name__)
+
+    gc.disable()
+    try:
+        with SlidingWindowMapManager(W, max_open_handles=2, observer=observe) as manager:
+            cursor = manager.make_cursor(path)
+            for offset in (0, W, 2 * W):
+                cursor.use_region(offset, 8)
+            cursor.close()
+            assert manager.stats().pinned_regions == 0
+    finally:
+        gc.enable()
 
 
 def test_threads_tell_what_they_did_themselves(path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from forks import SECONDS, fork, read, status_of
 from interrupts import Struck, striking_alarm
-from smmap_typed import SlidingWindowMapManager, _fork
+from smmap_typed import ReentrantCallError, SlidingWindowMapManager, _fork
 from smmap_typed._ledger import Ledger
 from smmap_typed._tables import Tables
 from smmap_typed.testing import check_invariants, in_threads
@@ -80,6 +80,31 @@ def test_a_thread_whose_lock_was_not_waited_for_is_outlived(
     assert in_threads(2, act) == [0, 0]
     check_invariants(manager)
     manager.close()
+
+
+def test_a_handler_between_the_hooks_waits_for_nothing(path: Path) -> None:
+    """A hook of somebody else's runs between ours, as that of logging does, and a handler strikes in it."""
+    manager = SlidingWindowMapManager(GRANULE, max_open_handles=4)
+    read(manager, path)
+    cursor = manager.make_cursor(path).use_region(0, 8)
+
+    def strike(_number: int) -> None:
+        for number, after in enumerate((_fork._after, _fork._after_in_child), 1):
+            _fork._before()
+            try:
+                assert manager.collect() == 0
+                assert bytes(cursor.use_region(8, 8).buffer()) == path.read_bytes()[8:16]
+                with pytest.raises(ReentrantCallError):
+                    read(manager, path, number * GRANULE)
+            finally:
+                after()
+            read(manager, path, number * GRANULE)
+            check_invariants(manager)
+        cursor.close()
+        assert manager.collect() > 0
+
+    in_threads(1, strike, SECONDS)
+    assert manager.num_file_handles() == 0
 
 
 def test_locks_are_taken_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:

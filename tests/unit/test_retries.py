@@ -45,6 +45,23 @@ def test_as_much_is_unmapped_as_is_wanted(
         cursor.close()
 
 
+def test_to_prefetch_makes_room_for_its_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, refusals = os.open, [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
+
+    def refuse_once(path: Path, flags: int) -> int:
+        if refusals:
+            raise refusals.pop()
+        return real(path, flags)
+
+    (tmp_path / "wanted").write_bytes(b"12345")
+    with StaticWindowMapManager() as manager:
+        idle_files(manager, tmp_path, 8)
+        cursor = manager.make_cursor(tmp_path / "wanted")
+        monkeypatch.setattr(os, "open", refuse_once)
+        cursor.prefetch(0, 5)
+        assert manager.stats().evictions == 1
+
+
 def test_time_is_what_went_by(tmp_path: Path) -> None:
     began = time.perf_counter()
     with StaticWindowMapManager() as manager:
