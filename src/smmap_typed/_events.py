@@ -8,6 +8,7 @@ noted on the way of a hit or of a move to a mapped window.
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from types import SimpleNamespace
 from typing import Final, Literal, TypeAlias, cast, final
@@ -112,7 +113,7 @@ class Teller:
         """Tell what was noted, and a limit that was met: by the call's ``error``, or by ``mapped`` bytes."""
         for event in _events(notes, error, mapped, maximum):
             if logs:
-                _log(event)
+                _call(_log, event)
             if self.observer is not None:
                 _call(self.observer, event)
 
@@ -136,26 +137,27 @@ def _events(notes: Sequence[Note], error: BaseException | None, mapped: int, max
         yield LimitReached("memory", maximum, mapped, hard=False)
 
 
-def _call(observer: Observer, event: Event) -> None:
-    """Call an observer, whose errors are nobody's here: reported like those of a finaliser."""
+def _call(listener: Observer, event: Event) -> None:
+    """Call an observer or the log, whose errors are nobody's here: reported like those of a finaliser."""
     try:
-        observer(event)
+        listener(event)
     except Exception as error:  # noqa: BLE001 - whatever it raises
-        # No name for the report: its traceback refers to this frame, and so to the callers' frames and their pins; a
-        # circle would keep those until the garbage collector comes.
-        sys.unraisablehook(
-            # The class of what the hook is given cannot be instantiated from Python.
-            cast(
-                "sys.UnraisableHookArgs",
-                SimpleNamespace(
-                    exc_type=type(error),
-                    exc_value=error,
-                    exc_traceback=error.__traceback__,
-                    err_msg=f"Exception ignored in the observer of a manager, at {event!r}",
-                    object=observer,
-                ),
+        # Nor is what the hook raises. No name for the report: its traceback refers to this frame, and so to the frames
+        # of the callers and their pins; a circle would keep those until the garbage collector comes.
+        with suppress(Exception):
+            sys.unraisablehook(
+                # The class of what the hook is given cannot be instantiated from Python.
+                cast(
+                    "sys.UnraisableHookArgs",
+                    SimpleNamespace(
+                        exc_type=type(error),
+                        exc_value=error,
+                        exc_traceback=error.__traceback__,
+                        err_msg=f"Exception ignored where a manager tells of {event!r}",
+                        object=listener,
+                    ),
+                )
             )
-        )
 
 
 def _log(event: Event) -> None:

@@ -36,7 +36,7 @@ class StaticWindowMapManager:
         and turns a truncated file into an error instead of a signal; or a ``smmap_typed.readers.Reader`` of your own.
     :param strict_memory: make the memory limit hard, too.
     :param observer: called with each event, in the thread that caused it, when its call is on its way out; an error
-        that it raises goes to ``sys.unraisablehook``.
+        that it raises, or the log, goes to ``sys.unraisablehook``.
     :param advice: how files will be read: ``"normal"``, ``"sequential"``, ``"random"`` or ``"willneed"``. The kernel is
         told so of each window that is mapped, by ``madvise``, where there is one; copies have nothing to be told.
     :raises ValueError: if a number is out of its range; TypeError if it is none.
@@ -144,7 +144,10 @@ class StaticWindowMapManager:
         return survey(self._core)
 
     def regions(self) -> tuple[RegionStats, ...]:
-        """What is mapped now, in the order in which it was mapped, as immutable values. O(regions)."""
+        """What is mapped now, in the order in which it was mapped, as immutable values. O(regions).
+
+        What ``close`` or a forced removal has given up is no region any more, also while a view keeps it mapped.
+        """
         self._settle()
         return list_regions(self._core)
 

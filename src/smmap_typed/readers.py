@@ -75,9 +75,10 @@ def reader_of(reader: ReaderName | Reader) -> Reader:
         if reader == "pread":
             return PreadReader()
         raise ValueError(f'reader must be "mmap" or "pread", got {reader!r}')
-    if not isinstance(reader, Reader):
+    # A class has all the members that its instances have.
+    if isinstance(reader, type) or not isinstance(reader, Reader):
         raise TypeError(
-            'reader must be "mmap" or "pread", or have copies, identify, open and load (smmap_typed.readers), '
-            f"got {type(reader).__name__}"
+            'reader must be "mmap" or "pread", or an object with copies, identify, open and load '
+            f"(smmap_typed.readers), got {reader!r}"
         )
     return reader

@@ -150,9 +150,34 @@ def test_what_an_observer_raises_is_nobodys_error(path: Path, monkeypatch: pytes
     assert all(one.object is observe for one in reported)
 
 
+def test_what_the_log_or_the_hook_raises_is_nobodys_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handlers keep their errors to themselves, and filters do not."""
+
+    def refuse(_: logging.LogRecord) -> bool:
+        raise RuntimeError("a bad filter")
+
+    def report(one: SimpleNamespace) -> None:
+        reported.append(str(one.exc_value))
+        raise RuntimeError("a bad hook")
+
+    reported: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", report)
+    logger = logging.getLogger("smmap_typed")
+    logger.addFilter(refuse)
+    logger.setLevel(logging.DEBUG)
+    try:
+        with SlidingWindowMapManager(W) as manager:
+            assert manager.make_cursor(path).read(3, 9) == path.read_bytes()[3:12]
+            check_invariants(manager)
+    finally:
+        logger.setLevel(logging.NOTSET)
+        logger.removeFilter(refuse)
+    assert reported == ["a bad filter"] * 2
+
+
 def test_what_an_observer_raises_keeps_no_window_pinned(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error's traceback refers to the frames of the call, which hold its pin; it goes at once, without the GC."""
-    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    monkeypatch.setattr(sys, "unraisablehook", id)
 
     def observe(event: Event) -> None:
         raise RuntimeError(type(event).__name__)

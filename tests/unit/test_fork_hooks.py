@@ -126,6 +126,8 @@ def test_an_exception_at_any_moment_of_a_fork_leaves_no_lock_taken(path: Path, m
     """A signal that comes while the process forks strikes in the hooks, whose exceptions CPython reports and drops."""
     reported: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    # The hooks of logging do leave their lock taken, and whoever forks after this test would wait for it for ever.
+    monkeypatch.setattr("logging._lock", threading.RLock())
     managers = [SlidingWindowMapManager(GRANULE) for _ in range(4)]
     chance = random.Random(0)
     with striking_alarm():

@@ -21,6 +21,7 @@ from smmap_typed import (
     SlidingWindowMapManager,
     StaticWindowMapManager,
 )
+from smmap_typed.readers import MmapReader
 from support import GRANULE, assert_books_match_kernel, descriptors_of, mapped_bytes_of, open_descriptor, write_pattern
 
 MIB = 1024 * 1024
@@ -91,6 +92,12 @@ def test_what_is_no_integer_is_refused(manager_class: ManagerClass, name: str, v
         manager = manager_class(GRANULE)
         with pytest.raises(TypeError, match=f"{name} must be an integer, got {type(value).__name__}"):
             manager.configure(**{name: value})
+
+
+def test_a_class_is_no_reader() -> None:
+    """Though it has all the members that its instances have."""
+    with pytest.raises(TypeError, match=r"an object with copies, identify, open and load .*, got <class .*MmapReader"):
+        StaticWindowMapManager(reader=MmapReader)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("reader", ["readv", "", "MMAP"])

@@ -7,7 +7,6 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, final
 
@@ -18,14 +17,6 @@ __all__ = ["Disk", "Inode", "Source"]
 
 _LARGEST: Final = 20
 """Units: no file grows beyond that."""
-
-_VERSIONS: Final = 64
-"""As many as are enough to tell apart, or each would have to be made anew."""
-
-
-@lru_cache(_VERSIONS)
-def _version(seed: int, size: int) -> bytes:
-    return pattern(size, seed)
 
 
 @final
@@ -113,7 +104,7 @@ class Disk:
         """Write ``size`` bytes more at the end."""
         self._versions += 1
         end = len(inode.content)
-        added = _version(self._versions % _VERSIONS, self.largest)[end : end + size]
+        added = pattern(max(min(size, self.largest - end), 0), self._versions, end)
         os.lseek(inode.descriptor, end, os.SEEK_SET)
         os.write(inode.descriptor, added)
         inode.content += added
