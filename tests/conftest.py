@@ -9,6 +9,8 @@ put that ``@reproduce_failure`` on the failing test.
 """
 
 import os
+import sys
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -30,9 +32,19 @@ settings.register_profile(
 )
 # Without shrinking: that a mutant fails is all that is asked.
 settings.register_profile(
-    "quick", settings.get_profile("ci"), max_examples=10, phases=[Phase.explicit, Phase.generate], database=None
+    "quick", settings.get_profile("ci"), max_examples=15, phases=[Phase.explicit, Phase.generate], database=None
 )
 settings.load_profile(os.environ.get("SMMAP_TYPED_PROFILE", "ci"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Let what measures coverage go on after a test that traces, and whose exceptions have ended all tracing."""
+    before = sys.gettrace()
+    try:
+        return (yield)
+    finally:
+        sys.settrace(before)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

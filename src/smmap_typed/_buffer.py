@@ -122,8 +122,8 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
             self._span = Span(span.position.fresh(), span.begin, 0, span.flags)
             # Only now, since who binds the buffer sets the cursor first: so the one that comes last decides on both.
             own = self._cursor
-            if own is not None:
-                own._replace(own._position.fresh())
+            assert own is not None, "bound without a cursor"  # noqa: S101 - for the type checkers
+            own._replace(own._position.fresh())
             span.position.swap(NOWHERE)
 
     def cursor(self) -> WindowCursor | None:
@@ -162,7 +162,7 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
         span = self._span
         return span.views(0, span.length)
 
-    if sys.version_info >= (3, 12):
+    if sys.version_info >= (3, 12):  # pragma: no cover - newer than the interpreter that measures
 
         def __buffer__(self, flags: int, /) -> memoryview:
             """All the bytes, read-only (PEP 688): without a copy where one window holds them, else over one copy."""

@@ -107,7 +107,7 @@ class Core:
                 finally:
                     # Everything that a failed flight took is given back, by whoever enters the lock next, this thread
                     # at the latest on its way out. Posted first: no exception can strike before.
-                    if mine.serial and not mine.done:
+                    if mine.serial and not mine.done:  # pragma: no branch - whoever waits below has a serial
                         tables.finished.append(mine)
                         if mine.mapping is not None:
                             close_unless_viewed(mine.mapping)

@@ -176,5 +176,5 @@ def _sentence(event: Event) -> str:
             return f"{reason}: {window.size} bytes at {window.offset} of {target!r}"
         case MapFailed(target, window, error):
             return f"could not map {window.size} bytes at {window.offset} of {target!r}: {error}"
-        case LimitReached(limit, maximum, in_use, hard):
+        case LimitReached(limit, maximum, in_use, hard):  # pragma: no branch - there is no other event
             return f"the {'hard' if hard else 'soft'} limit of {maximum} for {limit} is reached, with {in_use} in use"

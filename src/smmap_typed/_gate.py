@@ -155,7 +155,7 @@ class Call:
         self._life: Final = Life()
         self.nested: Final = is_inside()
         """Whether it interrupted another call of this thread."""
-        if not self.nested and sys.is_finalizing():
+        if not self.nested and sys.is_finalizing():  # pragma: no cover - what measures has ended; see test_exit
             # A finaliser, as the interpreter exits: it has stopped the other threads for good, inside or outside.
             guarded.outlive()
         self.waits: Final = waits and not self.nested

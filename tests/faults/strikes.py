@@ -69,7 +69,7 @@ _lines: Final[dict[Path, list[str]]] = {}
 def _line(path: Path, number: int) -> str:
     if path not in _lines:
         _lines[path] = path.read_text().splitlines()
-    return _lines[path][number - 1].strip()
+    return _lines[path][number - 1].partition("  # ")[0].strip()
 
 
 def _is_below(frame: FrameType | None) -> bool:

@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partialmethod
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -17,8 +18,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smmap_typed import FileChangedError, SlidingWindowMapBuffer, SlidingWindowMapManager, WindowCursor
+from smmap_typed._position import Position
 from smmap_typed.testing import in_threads
-from support import GRANULE, descriptors_of, mapped_bytes_of, pattern, write_pattern
+from support import GRANULE, Fault, descriptors_of, mapped_bytes_of, pattern, write_pattern
 
 WINDOW: Final = 2 * GRANULE
 # Longer than the pieces in which searches read, whatever those are, and no multiple of anything.
@@ -246,6 +248,13 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+def test_its_representation_tells_file_and_bytes(path: Path, manager: SlidingWindowMapManager) -> None:
+    buffer = SlidingWindowMapBuffer()
+    assert repr(buffer) == "<SlidingWindowMapBuffer without a file>"
+    buffer.begin_access(manager.make_cursor(path), 5, 10)
+    assert repr(buffer) == f"<SlidingWindowMapBuffer of 10 bytes at 5 of {str(path)!r}>"
+
+
 class TestAccess:
     """``begin_access`` and ``end_access``."""
 
@@ -329,6 +338,45 @@ class TestAccess:
             assert buffer.cursor() is not cursor
 
 
+def test_an_empty_buffer_has_no_views(path: Path) -> None:
+    """Nor needs it a window for none."""
+    with SlidingWindowMapManager(WINDOW) as manager:
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(path), 5, 0)
+        assert list(buffer.views()) == []
+        assert bytes(buffer._span.view()) == b""
+        assert manager.stats().handles <= 1
+
+
+@pytest.mark.parametrize(("size", "handles"), [(20, 1), (5 * WINDOW // 2, 3)])
+def test_all_of_it_as_one_memoryview(path: Path, size: int, handles: int) -> None:
+    """What ``memoryview(buffer)`` is since CPython 3.12: of one window without a copy, or over one copy."""
+    with SlidingWindowMapManager(WINDOW) as manager:
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(path), 5, size)
+        view = buffer._span.view()
+        assert view.readonly
+        assert bytes(view) == path.read_bytes()[5 : 5 + size]
+        assert (view.obj == path.read_bytes()[5 : 5 + size]) == (handles > 1)
+        view.release()
+
+
+@pytest.mark.pure
+def test_what_comes_of_the_last_step_of_a_travel_harms_no_bytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It only prepares the next read; but an exception of a handler, such as for a time that is over, is heard of."""
+    expected = path.read_bytes()
+    with SlidingWindowMapManager(WINDOW) as manager:
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+        room = bytearray(3 * WINDOW)
+        fail = Fault(Position.move, OSError("no luck"), at=1)
+        monkeypatch.setattr(Position, "move", partialmethod(fail))
+        assert buffer.readinto(room) == len(room)
+        assert room == expected[: len(room)]
+        monkeypatch.undo()
+        fail = Fault(Position.move, TimeoutError("over"), at=1)
+        monkeypatch.setattr(Position, "move", partialmethod(fail))
+        with pytest.raises(TimeoutError, match="over"):
+            buffer.readinto(room, 5)
+
+
 def test_a_slice_across_windows_pins_one_at_a_time(path: Path) -> None:
     """A single handle is enough for a slice, a search and an iteration over the whole file."""
     content = path.read_bytes()
@@ -344,15 +392,17 @@ def test_a_slice_across_windows_pins_one_at_a_time(path: Path) -> None:
         assert manager.stats().peak_handles == 1
 
 
-def test_a_slice_looks_again_if_the_map_that_it_found_is_closed(path: Path) -> None:
+@pytest.mark.parametrize("becomes", ["closed", "given up"])
+def test_a_slice_looks_again_if_the_map_that_it_found_is_gone(path: Path, becomes: str) -> None:
     """Compiled, it lets go of its pin at once, so another thread may move the buffer on and close the map meanwhile."""
-    closed = mmap.mmap(-1, GRANULE)
-    closed.close()
+    gone = mmap.mmap(-1, GRANULE) if becomes == "closed" else None
+    if gone is not None:
+        gone.close()
     with SlidingWindowMapManager(GRANULE) as manager:
         buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
         expected = buffer[7:17]
         hold = buffer._span.position.place[1]
-        found, hold.mapping = hold.mapping, closed
+        found, hold.mapping = hold.mapping, gone
         assert buffer[7:17] == expected == path.read_bytes()[7:17]
         hold.mapping = found
 

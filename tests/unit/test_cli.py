@@ -145,6 +145,7 @@ def test_a_failed_file_is_named_and_the_others_are_done(tmp_path: Path) -> None:
     assert result.returncode == 1
 
 
+@pytest.mark.untraced
 def test_lines_come_as_soon_as_they_are_due_and_an_interrupt_ends_the_rest(tmp_path: Path) -> None:
     """While a file that takes hours is read, the line before it is there; then Ctrl-C: status 130, no traceback."""
     write_pattern(tmp_path / "small", 100)
@@ -256,6 +257,21 @@ def test_another_missing_module_is_not_blamed_on_typer() -> None:
     result = run_without("smmap_typed.cli.hashing")
     assert "ModuleNotFoundError: import of smmap_typed.cli.hashing halted" in result.stderr
     assert "pip install" not in result.stderr
+
+
+def test_an_interrupt_while_it_starts_is_quiet() -> None:
+    """The first imports take a while; the status is that of the shell for SIGINT."""
+    code = (
+        "import runpy, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'smmap_typed.cli.app':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "runpy.run_module('smmap_typed', run_name='__main__')"
+    )
+    result = run_python(code)
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 130)
 
 
 def run_without(module: str) -> "subprocess.CompletedProcess[str]":

@@ -3,6 +3,8 @@
 All go through the entry point that pip installed. The judges are coreutils, grep and Python's own ``re`` and ``bytes``.
 """
 
+import errno
+import importlib.util
 import os
 import random
 import re
@@ -14,10 +16,12 @@ from typing import Final
 import pytest
 
 from smmap_typed import SlidingWindowMapManager
+from smmap_typed.cli import app as cli_app
+from smmap_typed.cli import racing
 from smmap_typed.cli.drawing import PatternName, ages, offsets, picture
 from smmap_typed.cli.finding import Literal, Pattern, Regex, TooLongError, search
 from smmap_typed.cli.sizes import size_text
-from support import GRANULE, mapped_bytes_of, mapped_ranges_of, write_pattern
+from support import GRANULE, Fault, mapped_bytes_of, mapped_ranges_of, write_pattern
 from terminals import run, run_on_terminal
 
 SMALL: Final = ("--window-size", str(2 * GRANULE))
@@ -82,6 +86,28 @@ def test_find_takes_hexadecimal_and_counts(tmp_path: Path) -> None:
     assert run(tmp_path, "find", "--hex", "FF d8", "one").stdout == b"1\n3\n"
     assert run(tmp_path, "find", "--count", "--hex", "ffd8", "one").stdout == b"2\n"
     assert run(tmp_path, "find", "--count", "--regex", r"[\xd8]", "one", "one").stdout == b"one:2\none:2\n"
+
+
+def test_find_counts_over_all_pieces_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"a" * (7 * GRANULE + 3))
+    result = run(tmp_path, "find", "--count", *SMALL, "a", "file")
+    assert (result.stdout, result.stderr) == (b"%d\n" % (7 * GRANULE + 3), b"")
+
+
+def test_find_reports_a_file_that_fails_once_and_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its second piece, when others are under way already."""
+    write_pattern(tmp_path / "bad", 12 * GRANULE)
+    (tmp_path / "good").write_bytes(b"needle")
+    with SlidingWindowMapManager(2 * GRANULE) as manager:
+        monkeypatch.setattr(os, "open", Fault(os.open, OSError(errno.EIO, "no luck"), at=2))
+        paths = [str(tmp_path / "bad"), str(tmp_path / "good")]
+        found = list(search(manager, paths, Literal(b"needle"), 1))
+    failures = [piece for piece in found if piece.error is not None]
+    assert [(piece.path, str(piece.error), piece.last) for piece in failures] == [
+        (paths[0], f"[Errno {errno.EIO}] no luck", True)
+    ]
+    assert [(piece.path, list(piece.offsets)) for piece in found][-1] == (paths[1], [0])
+    assert [piece.path for piece in found].index(paths[1]) == found.index(failures[0]) + 1
 
 
 def test_find_ends_as_grep_does(tmp_path: Path) -> None:
@@ -164,6 +190,26 @@ def test_check_accepts_and_refuses_what_sha256sum_does(tmp_path: Path, binary: l
         "smmap-typed: WARNING: 1 listed file could not be read",
         "smmap-typed: WARNING: 1 computed checksum did NOT match",
     ]
+
+
+def test_an_escape_that_there_is_not_is_no_checksum_line(tmp_path: Path) -> None:
+    """As coreutils have it."""
+    name = tmp_path / "x"
+    name.write_bytes(b"")
+    (sums,) = (run(tmp_path, "hash", "x").stdout,)
+    (tmp_path / "sums").write_bytes(sums + b"\\" + sums.replace(b"  x", rb"  \x"))
+    checked = run(tmp_path, "hash", "--check", "sums")
+    judge = subprocess.run(["sha256sum", "--check", "sums"], cwd=tmp_path, capture_output=True, check=False)
+    assert (checked.stdout, checked.returncode) == (judge.stdout, judge.returncode)
+    assert checked.stderr == b"smmap-typed: WARNING: 1 line is improperly formatted\n"
+
+
+def test_a_checked_name_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b[31m").write_bytes(b"")
+    (tmp_path / "sums").write_bytes(run(tmp_path, "hash", "a\x1b[31m").stdout)
+    status, screen = run_on_terminal(tmp_path, "hash", "--check", "sums")
+    assert status == 0
+    assert rb"a\x1b[31m: OK" in screen.encode()
 
 
 def test_a_file_without_checksums_is_no_success(tmp_path: Path) -> None:
@@ -257,6 +303,36 @@ def test_no_color_is_obeyed(tmp_path: Path) -> None:
     assert not colours.search(run_on_terminal(tmp_path, "hash", "file", extra={"NO_COLOR": "1"})[1])
 
 
+def test_an_interrupt_brings_the_cursor_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 130, as the shell has it; no traceback."""
+
+    def interrupted(*, standalone_mode: bool) -> None:
+        raise KeyboardInterrupt(standalone_mode)
+
+    monkeypatch.setattr(cli_app, "app", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        cli_app.run()
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_bench_compares_with_smmap_if_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    write_pattern(tmp_path / "file", GRANULE)
+
+    def find(name: str) -> object:
+        return name if there else None
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    ways = [name for name, _ in racing._ways(str(tmp_path / "file"), (GRANULE, 0, 8))]
+    assert ways == ["smmap_typed", *(["smmap"] if there else []), "one mmap", "pread"]
+
+
+@pytest.mark.untraced
 @pytest.mark.parametrize("command", [["hash", "huge"], ["map", "--reads", "1000000000", "huge"]])
 def test_an_interrupt_on_a_terminal_is_clean(tmp_path: Path, command: list[str]) -> None:
     """Pressed once something moves: status 130, no traceback, the cursor is back."""

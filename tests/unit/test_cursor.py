@@ -45,6 +45,23 @@ def test_a_valid_cursor_answers_with_absolute_offsets(path: Path, manager: Slidi
     assert bytes(cursor.buffer()) == path.read_bytes()[GRANULE + 10 : GRANULE + 30]
 
 
+def test_it_includes_its_own_bytes_in_every_window(path: Path, manager: SlidingWindowMapManager) -> None:
+    cursor = manager.make_cursor(path).use_region(4 * GRANULE + 10, 20)
+    region = cursor.region()
+    assert region is not None
+    assert region.ofs_begin() == 4 * GRANULE
+    inside = [offset for offset in range(4 * GRANULE, 4 * GRANULE + 40) if cursor.includes_ofs(offset)]
+    assert inside == list(range(4 * GRANULE + 10, 4 * GRANULE + 30))
+
+
+def test_a_cursor_of_a_closed_manager_has_no_bytes(path: Path, manager: SlidingWindowMapManager) -> None:
+    """By the first question already."""
+    sized, including = (manager.make_cursor(path).use_region(5, 10) for _ in range(2))
+    manager.close()
+    assert sized.size() == 0
+    assert not including.includes_ofs(7)
+
+
 @pytest.mark.parametrize("offset", [SIZE, SIZE + 1, 1 << 62])
 def test_an_offset_past_the_end_leaves_it_invalid_and_released(
     path: Path, manager: SlidingWindowMapManager, offset: int
@@ -244,6 +261,26 @@ NEEDING_A_FILE: list[Callable[[WindowCursor], object]] = [
     lambda cursor: cursor.read(0, 1),
     lambda cursor: cursor.prefetch(0, 1),
 ]
+
+
+def test_what_has_an_index_but_is_no_number_is_refused(path: Path, manager: SlidingWindowMapManager) -> None:
+    """It cannot be added up. ``read`` takes it."""
+
+    class Five:
+        def __index__(self) -> int:
+            return 5
+
+    cursor = manager.make_cursor(path)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        cursor.use_region(Five(), Five())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # must not work
+    assert cursor.read(Five(), Five()) == pattern(10)[5:]
+
+
+def test_its_representation_tells_file_and_place(path: Path, manager: SlidingWindowMapManager) -> None:
+    cursor = manager.make_cursor(path)
+    assert repr(cursor) == f"<WindowCursor on {str(path)!r} at nowhere>"
+    assert repr(cursor.use_region(5, 10)) == f"<WindowCursor on {str(path)!r} at [5, 15)>"
+    assert repr(WindowCursor()) == "<WindowCursor without a file>"
 
 
 class TestWithoutAFile:

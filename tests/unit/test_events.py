@@ -27,7 +27,7 @@ from smmap_typed import (
     Window,
 )
 from smmap_typed.testing import check_invariants, in_threads
-from support import GRANULE, mapped_bytes_of, write_pattern
+from support import GRANULE, Fault, mapped_bytes_of, write_pattern
 
 W: Final = 2 * GRANULE
 
@@ -234,6 +234,20 @@ def test_the_log_has_one_record_for_each_event(path: Path, caplog: pytest.LogCap
     assert vars(mapped)["smmap_event"] == "RegionMapped"
     assert vars(mapped)["smmap_window"] == Window(0, W)
     assert (vars(limit)["smmap_limit"], vars(limit)["smmap_maximum"]) == ("handles", 1)
+
+
+def test_a_map_that_fails_is_logged_with_its_error(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG, "smmap_typed")
+    with SlidingWindowMapManager(W) as manager:
+        cursor = manager.make_cursor(path)
+        monkeypatch.setattr(mmap, "mmap", Fault(mmap.mmap, OSError(errno.EIO, "no luck"), at=1))
+        with pytest.raises(OSError, match="no luck"):
+            cursor.use_region(W, 1)
+    (record,) = caplog.records
+    told = f"could not map {W} bytes at {W} of {str(path)!r}: [Errno {errno.EIO}] no luck"
+    assert (record.levelno, record.getMessage()) == (logging.DEBUG, told)
 
 
 def test_at_info_only_limits_are_logged_and_by_default_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:

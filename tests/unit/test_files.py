@@ -4,6 +4,7 @@ smmap's defects in this field are in test_defects_files.py.
 """
 
 import errno
+import mmap
 import operator
 import os
 import sys
@@ -138,6 +139,16 @@ def test_a_file_that_shrinks_between_fstat_and_mmap_is_a_changed_file(
     assert (cursor.ofs_begin(), manager.num_file_handles()) == (0, 1)
 
 
+def test_a_value_error_of_a_file_that_did_not_change_is_passed_on(
+    path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a handler, for instance."""
+    monkeypatch.setattr(mmap, "mmap", Fault(mmap.mmap, ValueError("of a handler"), at=1))
+    with pytest.raises(ValueError, match="of a handler"):
+        manager.make_cursor(path).use_region(0, 8)
+    assert manager.num_file_handles() == 0
+
+
 def test_a_path_through_a_link_and_back_is_not_shortened(
     tmp_path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +187,8 @@ class TestDescriptors:
         """Also when it was closed before ``make_cursor``."""
         with open_descriptor(path) as descriptor:
             before = manager.make_cursor(descriptor)
-        cursors: list[WindowCursor] = [before, manager.make_cursor(descriptor), manager.make_cursor(1 << 20)]
+        numbers = (descriptor, 1 << 20, 1 << 40)
+        cursors: list[WindowCursor] = [before, *map(manager.make_cursor, numbers)]
         for cursor in cursors:
             for call in (cursor.use_region, cursor.file_size):
                 with pytest.raises(OSError, match="Bad file descriptor") as caught:

@@ -122,6 +122,7 @@ def test_locks_are_taken_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(manager._core.evictor.lock.locked() for manager in managers)
 
 
+@pytest.mark.untraced
 def test_an_exception_at_any_moment_of_a_fork_leaves_no_lock_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal that comes while the process forks strikes in the hooks, whose exceptions CPython reports and drops."""
     reported: list[object] = []

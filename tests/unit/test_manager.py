@@ -3,11 +3,12 @@
 Limits are in test_limits.py, statistics in test_stats.py.
 """
 
+import mmap
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import pytest
 
@@ -21,7 +22,7 @@ from smmap_typed import (
     SlidingWindowMapManager,
     StaticWindowMapManager,
 )
-from smmap_typed.readers import MmapReader
+from smmap_typed.readers import Identity, MmapReader, Source
 from support import GRANULE, assert_books_match_kernel, descriptors_of, mapped_bytes_of, open_descriptor, write_pattern
 
 MIB = 1024 * 1024
@@ -105,6 +106,39 @@ def test_an_unknown_reader_is_refused(reader: Literal["mmap", "pread"]) -> None:
     """A ValueError with the two names that there are."""
     with pytest.raises(ValueError, match=f'reader must be "mmap" or "pread", got {reader!r}'):
         StaticWindowMapManager(reader=reader)
+
+
+class ObservedReader:
+    """A reader of the user's own: one of the library's, that notes what it loads."""
+
+    copies: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self._real = MmapReader()
+        self.loaded: list[tuple[int, int]] = []
+
+    def identify(self, source: Source) -> Identity:
+        return self._real.identify(source)
+
+    def open(self, source: Source, seen: Identity, flags: int) -> int:
+        return self._real.open(source, seen, flags)
+
+    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
+        self.loaded.append((offset, size))
+        return self._real.load(descriptor, source, seen, offset, size)
+
+
+def test_a_reader_of_ones_own_brings_the_windows(path: Path) -> None:
+    reader = ObservedReader()
+    with SlidingWindowMapManager(GRANULE, reader=reader) as manager:
+        assert manager.make_cursor(path).read(GRANULE + 5, 10) == path.read_bytes()[GRANULE + 5 : GRANULE + 15]
+    assert reader.loaded == [(GRANULE, GRANULE)]
+
+
+def test_what_is_no_reader_is_refused() -> None:
+    words = r"have copies, identify, open and load \(smmap_typed.readers\), got object"
+    with pytest.raises(TypeError, match=words):
+        SlidingWindowMapManager(reader=object())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # must not work
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from smmap_typed import StaticWindowMapManager
+from smmap_typed.readers import ReaderName
+from support import Fault
 
 
 def idle_files(manager: StaticWindowMapManager, folder: Path, count: int) -> None:
@@ -60,6 +62,23 @@ def test_to_prefetch_makes_room_for_its_descriptor(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(os, "open", refuse_once)
         cursor.prefetch(0, 5)
         assert manager.stats().evictions == 1
+
+
+@pytest.mark.parametrize("reader", ["mmap", "pread"])
+def test_every_refusal_is_counted(reader: ReaderName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also two of one call, which works in the end."""
+    (tmp_path / "wanted").write_bytes(b"12345")
+    with StaticWindowMapManager(reader=reader) as manager:
+        idle_files(manager, tmp_path, 8)
+        cursor = manager.make_cursor(tmp_path / "wanted")
+        cursor.file_size()
+        for module, name in ((os, "open"), (mmap, "mmap")):
+            fail = Fault(getattr(module, name), OSError(errno.EMFILE, "refused"), at=1)
+            monkeypatch.setattr(module, name, fail)
+        assert bytes(cursor.use_region().buffer()) == b"12345"
+        monkeypatch.undo()
+        assert (manager.stats().map_failures, manager.stats().evictions) == (2, 2)
+        cursor.close()
 
 
 def test_time_is_what_went_by(tmp_path: Path) -> None:

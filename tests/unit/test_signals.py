@@ -33,6 +33,7 @@ pytestmark = pytest.mark.timeout(120, method="thread")
 INTERRUPTS = 5000
 
 
+@pytest.mark.untraced
 def test_exceptions_between_any_two_lines_leave_the_manager_right(tmp_path: Path) -> None:
     """Maps, moves, evictions, releases and collections, each struck at a random moment, again and again."""
     path = tmp_path / "file"

@@ -142,8 +142,9 @@ class Stage(RuleBasedStateMachine):
         """The users' and the buffers' own."""
         yield from self.cursors.values()
         for buffer, predicted in self.buffers.values():
-            if (own := buffer.cursor()) is not None:
-                yield own, predicted.cursor
+            own = buffer.cursor()
+            assert own is not None, "made on a cursor"  # noqa: S101 - for the type checkers
+            yield own, predicted.cursor
 
     def both(self, predict: Callable[[], Predicted], act: Callable[[], Actual]) -> tuple[Predicted, Actual] | None:
         """Both outcomes, or None if both are the same error."""

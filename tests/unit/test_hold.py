@@ -1,0 +1,70 @@
+"""Holds: a pin that cannot be made changes nothing, and leaves nothing that keeps the map open."""
+
+import mmap
+from collections import deque
+from collections.abc import Iterator
+
+import pytest
+
+from interrupts import Struck
+from smmap_typed import _hold
+from smmap_typed._file import Identity
+from smmap_typed._hold import Hold
+from smmap_typed._pin import Pin
+
+# Machine code has its classes and built-in functions inside.
+pytestmark = pytest.mark.pure
+
+
+@pytest.fixture
+def mapping() -> Iterator[mmap.mmap]:
+    """It can be closed if nobody holds a view of it."""
+    with mmap.mmap(-1, 10) as mapping:
+        yield mapping
+
+
+@pytest.fixture
+def hold(mapping: mmap.mmap) -> Hold:
+    return Hold(1, Identity(1, 2, 10, 0), "/a", 0, 10, mapping, copied=False, mapped_at=0.0)
+
+
+def test_what_is_given_up_cannot_be_pinned_or_looked_at(hold: Hold) -> None:
+    hold.mapping = None
+    assert hold.pin(id) is None
+    assert not hold.pins
+    with pytest.raises(ValueError, match=r"^given up$"):
+        hold.view()
+
+
+def test_what_is_closed_cannot_be_pinned(hold: Hold, mapping: mmap.mmap) -> None:
+    mapping.close()
+    assert hold.pin(id) is None
+    assert not hold.pins
+
+
+def test_an_error_of_a_handler_is_not_taken_for_a_closed_map(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it is the very type."""
+
+    def interrupted(_: object) -> memoryview:
+        raise ValueError("of a handler")
+
+    monkeypatch.setattr(_hold, "memoryview", interrupted, raising=False)
+    with pytest.raises(ValueError, match=r"^of a handler$"):
+        hold.pin(id)
+
+
+def test_an_exception_between_view_and_pin_leaves_no_view(
+    hold: Hold, mapping: mmap.mmap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its traceback would keep the map open as long as somebody keeps that."""
+
+    def strike(*_: object) -> Pin:
+        raise Struck
+
+    released = deque[Pin]()
+    monkeypatch.setattr(_hold, "Pin", strike)
+    with pytest.raises(Struck) as caught:
+        hold.pin(released.append)
+    mapping.close()
+    assert caught.value.__traceback__ is not None
+    assert not released

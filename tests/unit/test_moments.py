@@ -1,0 +1,300 @@
+"""What comes between two looks of the library: another thread's pin, release or close, put just there by hand."""
+
+import mmap
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from smmap_typed import (
+    FileChangedError,
+    HandleLimitError,
+    ManagerClosedError,
+    MemoryLimitError,
+    SlidingWindowMapManager,
+    WindowCursor,
+    _limits,
+)
+from smmap_typed._core import Core
+from smmap_typed._evictor import Evictor
+from smmap_typed._file import Identity
+from smmap_typed._gate import Call, Flight
+from smmap_typed._hold import Hold
+from smmap_typed._limits import Limits
+from smmap_typed._pin import TOMBSTONE
+from smmap_typed._tables import Tables
+from smmap_typed.testing import check_invariants
+from support import GRANULE, mapped_bytes_of, pattern, write_pattern
+
+# Machine code calls its methods directly.
+pytestmark = pytest.mark.pure
+
+W: Final = 2 * GRANULE
+
+
+def standing(manager: SlidingWindowMapManager, path: Path, *windows: int) -> list[WindowCursor]:
+    """A cursor on each of those windows of two granules."""
+    return [manager.make_cursor(path).use_region(number * W, 1) for number in windows]
+
+
+class Interrupted:
+    """Stands in for a method: does something first, the first time."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, owner: type, name: str, first: Callable[[], object]) -> None:
+        real, done = getattr(owner, name), list[object]()
+
+        def method(*arguments: object, **keywords: object) -> object:
+            if not done:
+                done.append(None)
+                answer = first()
+                if answer is not None:
+                    return answer if answer is not Ellipsis else None
+            return real(*arguments, **keywords)
+
+        patch.setattr(owner, name, method)
+
+
+class TestLimits:
+    """Who sets limits counts what is pinned, and a pin may end meanwhile."""
+
+    def test_a_release_during_the_first_count_is_counted(
+        self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cursors = standing(manager, path, 0, 1)
+        real, looks = _limits._check_pinned_once, list[int]()
+
+        def look(core: Core, memory: int, handles: int) -> None:
+            looks.append(handles)
+            if len(looks) == 1:
+                cursors[0].close()
+                raise HandleLimitError(handles, 2)
+            real(core, memory, handles)
+
+        monkeypatch.setattr(_limits, "_check_pinned_once", look)
+        manager.configure(max_open_handles=1)
+        assert (looks, manager.max_file_handles(), manager.num_file_handles()) == ([1, 1], 1, 1)
+
+    @pytest.mark.parametrize("limit", ["handles", "memory"])
+    def test_a_pin_after_the_count_is_an_error_that_changes_nothing(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+    ) -> None:
+        def all_is_well(core: Core, wanted: Limits) -> None:
+            del core, wanted
+
+        monkeypatch.setattr("smmap_typed.manager.check_pinned", all_is_well)
+        with SlidingWindowMapManager(W, 8 * W, 8, strict_memory=True) as manager:
+            cursors = standing(manager, path, 0, 1)
+            if limit == "handles":
+                with pytest.raises(HandleLimitError):
+                    manager.configure(max_open_handles=1)
+            else:
+                with pytest.raises(MemoryLimitError):
+                    manager.configure(max_memory_size=W)
+            assert (manager.max_file_handles(), manager.max_mapped_memory_size()) == (8, 8 * W)
+            assert all(cursor.is_valid() for cursor in cursors)
+
+    def test_a_release_during_the_last_attempt_makes_room(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with SlidingWindowMapManager(W, max_open_handles=2) as manager:
+            cursors = standing(manager, path, 0, 1)
+            Interrupted(monkeypatch, Evictor, "_attempt_last", cursors[0].close)
+            assert standing(manager, path, 2)[0].is_valid()
+            assert manager.stats().evictions == 1
+
+
+class TestVictims:
+    """Who unmaps looks for pins before and after the tombstone is there."""
+
+    @pytest.fixture
+    def idle(self, path: Path, manager: SlidingWindowMapManager) -> Iterator[list[Hold]]:
+        """Two regions without pins, the older one first."""
+        for cursor in standing(manager, path, 0, 1):
+            cursor.close()
+        tables = manager._core.tables
+        tables.drain()
+        yield list(tables.idle.holds.values())
+        tables.drain()
+        check_invariants(manager)
+        assert manager.collect() == 2
+
+    def test_a_pin_that_comes_just_before_the_tombstone_wins(
+        self, manager: SlidingWindowMapManager, idle: list[Hold], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tables, flight = manager._core.tables, Flight()
+        view = idle[0].pin(tables.released.append)
+        with monkeypatch.context() as patch:
+            Interrupted(patch, Hold, "is_pinned", lambda: 0)
+            assert not tables.bury(flight, idle[0])
+        assert TOMBSTONE not in idle[0].pins
+        assert (flight.victim, tables.torn, len(tables.flights)) == (None, False, 0)
+        del view
+
+    def test_the_next_one_goes_if_the_oldest_is_under_way_already(
+        self, manager: SlidingWindowMapManager, idle: list[Hold]
+    ) -> None:
+        tables, first, second = manager._core.tables, Flight(), Flight()
+        tables.flights[idle[0].identity, 0] = first
+        assert tables.bury_oldest(second, ())
+        assert second.victim is idle[1]
+        del tables.flights[idle[0].identity, 0]
+        tables.settle(second)
+
+    def test_a_region_that_was_given_up_meanwhile_is_not_settled_again(
+        self, path: Path, manager: SlidingWindowMapManager
+    ) -> None:
+        standing(manager, path, 0)
+        tables, flight = manager._core.tables, Flight()
+        tables.drain()
+        (hold,) = tables.holds.values()
+        assert tables.bury(flight, hold)
+        mapping = tables.retire(hold, "it was removed")
+        tables.settle(flight)
+        assert flight.done
+        assert mapping is not None
+        mapping.close()
+        tables.settle_orphans()
+        check_invariants(manager)
+        assert manager.num_file_handles() == 0
+
+    def test_a_pin_that_was_withdrawn_leaves_the_region_idle(
+        self, manager: SlidingWindowMapManager, idle: list[Hold]
+    ) -> None:
+        """Both if the unmapping ends before its release is drained, and after an evictor has taken it out."""
+        tables, flight = manager._core.tables, Flight()
+        assert tables.bury(flight, idle[0])
+        assert idle[0].pin(tables.released.append) is None
+        del tables.idle.holds[idle[0].serial]
+        tables.settle(flight)
+        assert idle[0].serial not in tables.idle.holds
+        tables.drain()
+        assert list(tables.idle.holds.values()) == [idle[1], idle[0]]
+        assert manager.stats().acquisitions == 2
+
+    def test_a_repair_leaves_alone_what_is_being_unmapped_and_ends_what_is_over(
+        self, manager: SlidingWindowMapManager, idle: list[Hold]
+    ) -> None:
+        tables, flight, over = manager._core.tables, Flight(), Flight()
+        assert tables.bury(flight, idle[0])
+        over.key, over.done = (idle[0].identity, 3 * W), True
+        tables.flights[over.key] = over
+        tables.repair()
+        assert TOMBSTONE in idle[0].pins
+        assert list(tables.flights.values()) == [flight]
+        tables.settle(flight)
+
+
+def test_room_that_was_to_be_inherited_and_was_not_is_reserved_at_last(
+    path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception has torn the settling in which it was to pass from one to the other."""
+    real = Tables.publish
+
+    def tear(self: Tables, flight: Flight, hold: Hold, seconds: float) -> None:
+        self.ledger.cancel(flight.reserved)
+        flight.reserved = -1
+        real(self, flight, hold, seconds)
+
+    monkeypatch.setattr(Tables, "publish", tear)
+    (cursor,) = standing(manager, path, 1)
+    assert (manager.num_file_handles(), manager.mapped_memory_size()) == (1, W)
+    check_invariants(manager)
+    cursor.close()
+
+
+def test_a_manager_that_is_closed_while_it_maps_keeps_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even in the traceback of the error."""
+    manager = SlidingWindowMapManager(W)
+    cursor = manager.make_cursor(path)
+    real = mmap.mmap
+
+    def close_afterwards(descriptor: int, size: int, *, access: int, offset: int) -> mmap.mmap:
+        mapping = real(descriptor, size, access=access, offset=offset)
+        manager._core.tables.closed = True
+        return mapping
+
+    monkeypatch.setattr(mmap, "mmap", close_afterwards)
+    with pytest.raises(ManagerClosedError) as caught:
+        cursor.use_region(0, 1)
+    assert caught.value.__traceback__ is not None
+    assert (manager.num_file_handles(), mapped_bytes_of(path)) == (0, 0)
+
+
+class TestPositions:
+    """A window that is found mapped may be taken away before it is pinned."""
+
+    def test_a_first_use_looks_again(
+        self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keeper = standing(manager, path, 0)
+        Interrupted(monkeypatch, Core, "pin", lambda: Ellipsis)
+        assert bytes(manager.make_cursor(path).use_region(5, 10).buffer()) == pattern(15)[5:]
+        assert keeper[0].is_valid()
+
+    def test_a_copy_moves_there_itself(
+        self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cursor = manager.make_cursor(path).use_region(W + 5, 10)
+        Interrupted(monkeypatch, Core, "pin", lambda: Ellipsis)
+        twin = cursor.__copy__()
+        assert (twin.ofs_begin(), twin.ofs_end()) == (W + 5, W + 15)
+
+    def test_a_file_that_is_replaced_each_time_is_a_changed_one_at_last(
+        self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Looked at again some times, but not for ever."""
+        real, replaced = os.open, list[str]()
+
+        def replace_first(target: str, flags: int) -> int:
+            other = path.with_name(f"other-{len(replaced)}")
+            write_pattern(other, 8 * GRANULE)
+            other.rename(path)
+            replaced.append(target)
+            return real(target, flags)
+
+        cursor = manager.make_cursor(path)
+        # Another file keeps the inode's number from being used again.
+        with path.open("rb"), monkeypatch.context() as patch:
+            patch.setattr(os, "open", replace_first)
+            with pytest.raises(FileChangedError):
+                cursor.use_region(0, 5)
+        assert 1 < len(replaced) < 100
+
+    def test_the_file_that_another_thread_saw_first_is_the_cursors(
+        self, path: Path, manager: SlidingWindowMapManager
+    ) -> None:
+        """And what was done on another one is done again."""
+        position = manager.make_cursor(path)._position
+        now = manager._core.identify(position)
+        before = now._replace(size=1)
+        seen: list[Identity] = []
+
+        def act(identity: Identity) -> Identity:
+            if not seen:
+                position._seen.append(before)
+            seen.append(identity)
+            return identity
+
+        assert position.on_file(act) == before
+        assert seen == [now, before]
+
+    def test_a_memoryview_that_was_taken_away_is_an_error(self, path: Path, manager: SlidingWindowMapManager) -> None:
+        """Where nothing explains it, the very one."""
+        (cursor,) = standing(manager, path, 0)
+        cursor._position.place[0].release()
+        with pytest.raises(ValueError, match="released memoryview"):
+            cursor.buffer()
+
+
+def test_a_nested_look_does_without_the_lock_if_that_is_taken(path: Path, manager: SlidingWindowMapManager) -> None:
+    """And settles no orphans, which the call that it interrupted may be about to do."""
+    (cursor,) = standing(manager, path, 0)
+    view = cursor.buffer()
+    with Call(manager._core.evictor, serves=False), manager._core.evictor.lock:
+        assert manager.stats().handles == 1
+    manager.close()
+    cursor.close()
+    view.release()
+    with Call(manager._core.evictor, serves=False):
+        assert manager.num_file_handles() == 1
+    assert manager.num_file_handles() == 0
