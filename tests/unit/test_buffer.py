@@ -5,6 +5,7 @@ Small windows, so that most of what is asked for crosses an edge; smmap's defect
 
 import mmap
 import operator
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -336,6 +337,19 @@ class TestAccess:
             assert buffer[7 * GRANULE] == path.read_bytes()[7 * GRANULE]
             assert (cursor.ofs_begin(), cursor.size()) == (5, 9)
             assert buffer.cursor() is not cursor
+
+
+def test_its_flags_reach_open_from_the_first_window_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = os.open, list[int]()
+
+    def note(target: str, flags: int) -> int:
+        asked.append(flags)
+        return real(target, flags)
+
+    monkeypatch.setattr(os, "open", note)
+    with SlidingWindowMapManager(WINDOW) as manager:
+        SlidingWindowMapBuffer(manager.make_cursor(path), 5, 10, os.O_SYNC)
+        assert [flags & os.O_SYNC for flags in asked] == [os.O_SYNC]
 
 
 def test_an_empty_buffer_has_no_views(path: Path) -> None:

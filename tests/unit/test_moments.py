@@ -217,6 +217,7 @@ def test_a_manager_that_is_closed_while_it_maps_keeps_nothing(path: Path, monkey
     with pytest.raises(ManagerClosedError) as caught:
         cursor.use_region(0, 1)
     assert caught.value.__traceback__ is not None
+    assert str(caught.value) == "the manager was closed; make a new one to map more"
     assert (manager.num_file_handles(), mapped_bytes_of(path)) == (0, 0)
 
 
