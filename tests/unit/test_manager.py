@@ -136,7 +136,7 @@ def test_a_reader_of_ones_own_brings_the_windows(path: Path) -> None:
 
 
 def test_what_is_no_reader_is_refused() -> None:
-    words = r"have copies, identify, open and load \(smmap_typed.readers\), got object"
+    words = r"or an object with copies, identify, open and load \(smmap_typed.readers\), got <object"
     with pytest.raises(TypeError, match=words):
         SlidingWindowMapManager(reader=object())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # must not work
 
