@@ -490,7 +490,7 @@ class TestPread:
             region = cursor.region()
             assert region is not None
             for call in (cursor.map, region.map):
-                with pytest.raises(io.UnsupportedOperation, match="pread"):
+                with pytest.raises(io.UnsupportedOperation, match="the reader copies"):
                     call()
 
     def test_a_file_that_is_truncated_is_an_error_and_no_signal(self, path: Path) -> None:
