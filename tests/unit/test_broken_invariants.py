@@ -157,6 +157,11 @@ def test_what_is_broken_is_named(
     assert str(caught.value).startswith(f"{identifier} {problem}")
 
 
+def test_each_invariant_is_broken() -> None:
+    """I12 is below."""
+    assert {identifier for identifier, *_ in BROKEN} | {"I12"} == set(_invariants.IDENTIFIERS)
+
+
 Distortion: TypeAlias = Callable[[ManagerStats], ManagerStats]
 
 
