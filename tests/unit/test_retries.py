@@ -50,7 +50,10 @@ def test_as_much_is_unmapped_as_is_wanted(
 def test_to_prefetch_makes_room_for_its_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, refusals = os.open, [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
 
+    asked: list[int] = []
+
     def refuse_once(path: Path, flags: int) -> int:
+        asked.append(flags & os.O_ACCMODE)
         if refusals:
             raise refusals.pop()
         return real(path, flags)
@@ -62,6 +65,7 @@ def test_to_prefetch_makes_room_for_its_descriptor(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(os, "open", refuse_once)
         cursor.prefetch(0, 5)
         assert manager.stats().evictions == 1
+    assert asked == [os.O_RDONLY, os.O_RDONLY]
 
 
 @pytest.mark.parametrize("reader", ["mmap", "pread"])
