@@ -102,7 +102,7 @@ class Core:
                         return self._map(call, mine, source, nbytes, flags)
                 except OSError as error:
                     if not isinstance(error, SmmapError):
-                        call.note_about("failed", source.target, start, nbytes, error)
+                        call.note_about(source.target, start, nbytes, error)
                     raise
                 finally:
                     # Everything that a failed flight took is given back, by whoever enters the lock next, this thread
@@ -167,7 +167,7 @@ class Core:
             view.release()
             raise
         if call.notes is not None:
-            call.note("mapped", hold, seconds)
+            call.note(hold, seconds)
         return view, hold
 
     def _publish(self, flight: Flight, hold: Hold, seconds: float) -> None:

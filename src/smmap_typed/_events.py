@@ -24,6 +24,7 @@ __all__ = [
     "MapFailed",
     "Note",
     "Observer",
+    "Outcome",
     "RegionMapped",
     "RegionUnmapped",
     "Teller",
@@ -92,10 +93,11 @@ Event: TypeAlias = RegionMapped | RegionUnmapped | MapFailed | LimitReached
 Observer: TypeAlias = Callable[[Event], object]
 """What is called with each event, in the thread that caused it, one after the other."""
 
-_REASONS: Final[dict[str, Reason]] = {"evicted": "evicted", "collected": "collected", "given up": "given up"}
+Outcome: TypeAlias = float | OSError | Reason
+"""What a note tells: mapped in so many seconds, not mapped because of an error, or unmapped for a reason."""
 
-Note: TypeAlias = tuple[str, Target, int, int, object]
-"""What has happened, to which target, at which offset, with how many bytes, and what else there is to say."""
+Note: TypeAlias = tuple[Target, int, int, Outcome]
+"""Which target, at which offset, how many bytes, and what has become of them."""
 
 
 @final
@@ -120,15 +122,15 @@ class Teller:
 
 def _events(notes: Sequence[Note], error: BaseException | None, mapped: int, maximum: int) -> Iterator[Event]:
     maps = False
-    for kind, target, offset, size, value in notes:
+    for target, offset, size, outcome in notes:
         window = Window(offset, size)
-        if isinstance(value, float):
-            maps = True
-            yield RegionMapped(target, window, value)
-        elif isinstance(value, OSError):
-            yield MapFailed(target, window, value)
+        if isinstance(outcome, str):
+            yield RegionUnmapped(target, window, outcome)
+        elif isinstance(outcome, OSError):
+            yield MapFailed(target, window, outcome)
         else:
-            yield RegionUnmapped(target, window, _REASONS[kind])
+            maps = True
+            yield RegionMapped(target, window, outcome)
     if isinstance(error, HandleLimitError):
         yield LimitReached("handles", error.limit, error.pinned, hard=True)
     elif isinstance(error, MemoryLimitError):

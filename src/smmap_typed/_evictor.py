@@ -123,7 +123,7 @@ class Evictor:
         if flight.mapping is None or flight.victim is None or not close_unless_viewed(flight.mapping):
             return False
         if call.notes is not None:
-            call.note("evicted" if flight.evicted else "collected", flight.victim)
+            call.note(flight.victim, "evicted" if flight.evicted else "collected")
         return True
 
     def tidy(self) -> None:
@@ -235,7 +235,7 @@ class Evictor:
     def _let_go(self, call: Call, holds: list[Hold], mappings: list[mmap.mmap | None]) -> None:
         """Unmap what has been given up, as far as nobody has a view: a cursor lets go of its own at its next call."""
         for hold in holds:
-            call.note("given up", hold)
+            call.note(hold, "given up")
         while mappings:
             mapping = mappings.pop()
             if mapping is not None:  # pragma: no branch - for the type checkers: a region in the tables has a map

@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Protocol, TypeVar, TypeVarTuple, final
 
-from smmap_typed._events import Note
+from smmap_typed._events import Note, Outcome
 from smmap_typed._file import Identity
 from smmap_typed._hold import Hold
 from smmap_typed._inside import Life, is_inside, thread
@@ -166,14 +166,14 @@ class Call:
         """What it is to tell on its way out; None if there is nobody to tell. Asked now and not later: the log may have
         a lock to wait for, and whoever holds that may wait for a flight of this call."""
 
-    def note(self, kind: str, hold: Hold, value: object = None) -> None:
-        """Have it told that something has happened to a region."""
-        self.note_about(kind, hold.target, hold.begin, hold.size, value)
+    def note(self, hold: Hold, outcome: Outcome) -> None:
+        """Have it told what has become of a region."""
+        self.note_about(hold.target, hold.begin, hold.size, outcome)
 
-    def note_about(self, kind: str, target: Target, offset: int, size: int, value: object) -> None:
+    def note_about(self, target: Target, offset: int, size: int, outcome: Outcome) -> None:
         """The same for a window that has no region."""
         if self.notes is not None:
-            self.notes.append((kind, target, offset, size, value))
+            self.notes.append((target, offset, size, outcome))
 
     def locked(self, section: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """What ``section`` returns under the lock; ReentrantCallError if that is taken and this call may not wait."""
