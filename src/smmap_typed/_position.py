@@ -128,7 +128,8 @@ class Position(Source):
         seen = self._seen
         # The sum tells about both numbers: it is an int if they are, and callers may be untyped.
         if not (type(stop) is int and size > 0 and offset >= 0 and seen and stop <= seen[0].size):
-            self._move_elsewhere(offset, size, flags)
+            if not (type(stop) is int and size >= 0 and self._stay(offset, size)):
+                self._move_elsewhere(offset, size, flags)
             return
         core, identity = self.core, seen[0]
         start = core.grid.start(offset, stop)
@@ -146,6 +147,22 @@ class Position(Source):
             # The window that was left just now may be what is too much.
             del view
             core.evictor.trim()
+
+    def _stay(self, offset: int, size: int) -> bool:
+        """Whether the cursor's window serves a request of size 0, or one that goes past the end of the file.
+
+        Then the cursor stands there. gitdb asks for nothing else: ``use_region(offset)``, as far as the window goes.
+        """
+        view, hold, _start, _stop = self.place
+        begin, limit = hold.begin, hold.limit
+        if not begin <= offset < limit:
+            return False
+        # The end of the file cuts what it likes, the end of a window no more than is promised.
+        if limit < hold.identity.size and offset + (size or self.core.grid.reach) > limit:
+            return False
+        stop = offset + size - begin
+        self.swap((view, hold, offset - begin, stop if size and stop < hold.size else hold.size))
+        return True
 
     def _move_elsewhere(self, offset: int, size: int, flags: int) -> None:
         """As ``move``, for what is no plain request inside a known file: the first use, size 0, the end, bad input."""
