@@ -34,6 +34,7 @@ ENDLESS: Final = [
     (["hash", "--check", "endless"], b"0/1 files"),
     (["find", "here", "small", "huge"], b"small:0"),
     (["map", "--reads", "1000000000", "huge"], b" reads"),
+    (["bench", "huge"], b"5 rounds"),
 ]
 """Commands that do not end, and what they show once they are at work."""
 

@@ -42,7 +42,9 @@ def bench(
             size = probe.make_cursor(file).file_size()
         if not size:
             fail(f"{printable(file)}: an empty file has nothing to read")
-        results = race(file, window_size, max_memory, max_handles, rounds, reads)
+        # On a terminal alone, and gone when it is done: a large file takes its time.
+        with console(sys.stderr).status(f"{rounds} rounds"):
+            results = race(file, window_size, max_memory, max_handles, rounds, reads)
     except OSError as error:
         fail_on(file, error)
     title = f"{printable(file)}: {size_text(size)}, medians of {rounds}"
