@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from smmap_typed import StaticWindowMapManager
+from smmap_typed._platform import WRITING_FLAGS
 from smmap_typed.readers import ReaderName
 from support import Fault
 
@@ -53,7 +54,7 @@ def test_to_prefetch_makes_room_for_its_descriptor(tmp_path: Path, monkeypatch: 
     asked: list[int] = []
 
     def refuse_once(path: Path, flags: int) -> int:
-        asked.append(flags & os.O_ACCMODE)
+        asked.append(flags & WRITING_FLAGS)
         if refusals:
             raise refusals.pop()
         return real(path, flags)
