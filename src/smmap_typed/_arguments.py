@@ -29,8 +29,11 @@ def check_flags(flags: int) -> None:
         raise ValueError(f"flags must not open for writing, create or truncate, got {flags:#o}")
 
 
-def integer(name: str, value: int) -> int:
-    """``value``, or TypeError if it is no int, or a bool."""
+def integer(name: str, value: object) -> int:
+    """``value``, or TypeError if it is no int, or a bool.
+
+    An object by its annotation: compiled code would refuse anything but an int before it begins, and take a bool.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
     return value
