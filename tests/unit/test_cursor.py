@@ -271,7 +271,7 @@ def test_what_has_an_index_but_is_no_number_is_refused(path: Path, manager: Slid
             return 5
 
     cursor = manager.make_cursor(path)
-    with pytest.raises(TypeError, match="unsupported operand|int object expected"):
+    with pytest.raises(TypeError, match=r"unsupported operand|int object expected"):
         cursor.use_region(Five(), Five())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # must not work
     assert cursor.read(Five(), Five()) == pattern(10)[5:]
 
