@@ -164,7 +164,8 @@ def package(session: nox.Session) -> None:
     (wheel,) = (folder / "dist").glob("*.whl")
     session.install("--force-reinstall", f"{wheel}[cli]")
     # What the tests read beside the installed library; `src` is not among it.
-    shutil.copytree("tests", folder / "tests")
+    for name in ("tests", "docs"):
+        shutil.copytree(name, folder / name)
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(name, folder)
     elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS, *PAGE_TESTS)]

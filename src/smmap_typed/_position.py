@@ -128,8 +128,7 @@ class Position(Source):
         seen = self._seen
         # The sum tells about both numbers: it is an int if they are, and callers may be untyped.
         if not (type(stop) is int and size > 0 and offset >= 0 and seen and stop <= seen[0].size):
-            if not (type(stop) is int and size >= 0 and self._stay(offset, size)):
-                self._move_elsewhere(offset, size, flags)
+            self._move_elsewhere(offset, size, flags)
             return
         core, identity = self.core, seen[0]
         start = core.grid.start(offset, stop)
@@ -149,7 +148,7 @@ class Position(Source):
             core.evictor.trim()
 
     def _stay(self, offset: int, size: int) -> bool:
-        """Whether the cursor's window serves a request of size 0, or one that goes past the end of the file.
+        """Whether the cursor's window serves the request, as it does one of size 0 or past the end of the file.
 
         Then the cursor stands there. gitdb asks for nothing else: ``use_region(offset)``, as far as the window goes.
         """
@@ -166,7 +165,11 @@ class Position(Source):
 
     def _move_elsewhere(self, offset: int, size: int, flags: int) -> None:
         """As ``move``, for what is no plain request inside a known file: the first use, size 0, the end, bad input."""
-        first, count = natural("offset", offset), natural("size", size)
+        first, count = offset, size
+        if type(offset + size) is not int or offset < 0 or size < 0:
+            first, count = natural("offset", offset), natural("size", size)
+        if self._stay(first, count):
+            return
         core = self.core
         if core.tables.closed:
             self.swap(NOWHERE)
@@ -248,17 +251,12 @@ class Position(Source):
         if offset >= identity.size:
             return NOWHERE
         grid = self.core.grid
-        stop = grid.wanted_end(offset, size, identity.size)
-        view, hold, _start, _stop = self.place
-        if not hold.begin <= offset < stop <= hold.limit:
-            del view
-            start = grid.start(offset, stop)
-            mapped = self.core.tables.find(identity, start)
-            pinned = None if mapped is None else self.core.pin(mapped)
-            if mapped is not None and pinned is not None:
-                view, hold = pinned, mapped
-            else:
-                view, hold = self._map(identity, start, flags)
+        start = grid.start(offset, grid.wanted_end(offset, size, identity.size))
+        mapped = self.core.tables.find(identity, start)
+        view = None if mapped is None else self.core.pin(mapped)
+        hold = mapped
+        if hold is None or view is None:
+            view, hold = self._map(identity, start, flags)
         first = offset - hold.begin
         return view, hold, first, min(first + size, hold.size) if size else hold.size
 

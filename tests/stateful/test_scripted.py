@@ -178,3 +178,13 @@ def test_without_hypothesis_the_error_names_the_extra(missing: str) -> None:
     assert "ModuleNotFoundError: " in result.stderr
     needs = 'this part of smmap_typed.testing needs hypothesis; pip install "smmap-typed[testing]"'
     assert (needs in result.stderr) == (missing == "hypothesis")
+
+
+def test_a_view_of_the_whole_region_outlives_the_place_of_its_cursor() -> None:
+    """Which a search draws seldom, since it takes a cursor that stands somewhere and the offset 0."""
+    with playing() as machine:
+        machine.move(1, GRANULE + 5, 10)
+        machine.take_view(1, 0, 0)
+        machine.move(1, 6 * GRANULE, 10)
+        machine.agrees()
+        assert len(machine.views) == 1

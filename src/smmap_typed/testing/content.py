@@ -16,7 +16,7 @@ def pattern(size: int, seed: int = 0, offset: int = 0) -> bytes:
     tag = (seed & 0xFFFF) << 48
     # As an array: a machine makes megabytes of this in each example.
     groups = array("Q", range(tag | first, (tag | first) + (beside + size + 7) // 8))
-    if sys.byteorder == "little":
+    if sys.byteorder == "little":  # pragma: no branch - as what measures is
         groups.byteswap()
     return groups.tobytes()[beside : beside + size]
 
