@@ -2,12 +2,37 @@
 
 from typing import Final, Literal, TypeAlias
 
+from hypothesis import HealthCheck, Phase, settings
+
 from smmap_typed import SlidingWindowMapManager, StaticWindowMapManager
 from smmap_typed.testing import ManagerSettings
 from smmap_typed.testing.machines import Factory, make_buffer_machine, make_manager_machine
 from smmap_typed.testing.strategies import manager_settings
 
-__all__ = ["BufferMachine", "SlidingCopiesMachine", "SlidingMachine", "StaticCopiesMachine", "StaticMachine", "sliding"]
+__all__ = [
+    "BufferMachine",
+    "SlidingCopiesMachine",
+    "SlidingMachine",
+    "StaticCopiesMachine",
+    "StaticMachine",
+    "finding",
+    "sliding",
+]
+
+
+def finding(examples: int, steps: int) -> settings:
+    """The same examples each time, and no shrinking: for a machine that must fail, and is asked for nothing else."""
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+
 
 ReaderName: TypeAlias = Literal["mmap", "pread"]
 

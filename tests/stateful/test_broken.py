@@ -9,7 +9,6 @@ from collections.abc import Callable, Container, Iterator
 from typing import Final, TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from typing_extensions import override
 
@@ -27,23 +26,13 @@ from smmap_typed._position import Position
 from smmap_typed._reader import PreadReader
 from smmap_typed._span import Span
 from smmap_typed._types import Target
-from stateful.machines import BufferMachine, SlidingCopiesMachine, SlidingMachine, StaticMachine
+from stateful.machines import BufferMachine, SlidingCopiesMachine, SlidingMachine, StaticMachine, finding
 
 pytestmark = pytest.mark.pure
 
 Defect: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
-# The same examples each time, and no shrinking: whether one fails is all that is asked.
-QUICK: Final = settings(
-    max_examples=2000,
-    stateful_step_count=40,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+QUICK: Final = finding(2000, 40)
 
 
 def evicts_the_newest(patch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from typing_extensions import override
 
@@ -19,20 +19,11 @@ from smmap_typed.readers import Identity, MmapReader, PreadReader, Source
 from smmap_typed.testing import ManagerSettings
 from smmap_typed.testing.machines import Factory, make_buffer_machine, make_manager_machine
 from smmap_typed.testing.strategies import manager_settings
+from stateful.machines import finding
 from support import GRANULE, run_python
 
-# Hypothesis's own figures, but the same examples each time, and no shrinking: whether one fails is all that is asked.
-DEFAULTS: Final = settings(
-    settings.get_profile("default"),
-    max_examples=100,
-    stateful_step_count=50,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+# Hypothesis's own figures.
+DEFAULTS: Final = finding(100, 50)
 
 
 def factory_of(make_reader: Callable[[], Reader]) -> Factory:
