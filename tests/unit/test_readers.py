@@ -53,7 +53,8 @@ def nothing(descriptor: int, offset: int, size: int) -> object:
 
 
 @pytest.mark.parametrize(("load", "error", "words"), [
-    (short, ValueError, f"exactly {W} bytes, got {GRANULE}"), (long, ValueError, f"{W} bytes, got {3 * GRANULE}"),
+    (short, ValueError, rf"Wrong\.load must return a map of exactly {W} bytes, got {GRANULE}"),
+    (long, ValueError, f"exactly {W} bytes, got {3 * GRANULE}"),
     (closed, ValueError, "closed"), (nothing, TypeError, "got NoneType"),
     (no_map, TypeError, r"Wrong\.load must return an mmap.mmap, got bytes"),
 ])  # fmt: skip
