@@ -10,12 +10,19 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, final
 
 from smmap_typed._file import Identity
-from smmap_typed._pin import TOMBSTONE, Pin
+from smmap_typed._pin import Pin
 from smmap_typed._platform import has_views
 from smmap_typed._types import Target
 from smmap_typed.exceptions import RegionUnmappedError
 
-__all__ = ["Hold", "Orphan"]
+__all__ = ["TOMBSTONE", "Hold", "Orphan"]
+
+TOMBSTONE: Final = object()
+"""In a region's set of pins: somebody is unmapping it."""
+
+# Compiled code has these at hand; a name of a module that is not compiled, or of a built-in, it looks up at each use.
+_make_pin: Final = Pin
+_make_view: Final = memoryview
 
 
 @final
@@ -134,7 +141,7 @@ class Hold:
         if mapping is None:
             return None
         try:
-            view = memoryview(mapping)
+            view = _make_view(mapping)
         except ValueError:
             # Or a handler has raised it.
             if mapping.closed:
@@ -143,7 +150,7 @@ class Hold:
         if self.copied:
             view = view.toreadonly()
         try:
-            pin = Pin(view, note_release)
+            pin = _make_pin(view, note_release)
             pin.serial = self.serial
             pins = self.pins
             pins.add(pin)

@@ -14,10 +14,10 @@ from typing import Final
 
 from smmap_typed._file import Identity
 from smmap_typed._gate import Flight, FlightKey
-from smmap_typed._hold import Hold, Orphan
+from smmap_typed._hold import TOMBSTONE, Hold, Orphan
 from smmap_typed._ledger import Ledger
 from smmap_typed._lru import IdleQueue
-from smmap_typed._pin import TOMBSTONE, Pin
+from smmap_typed._pin import Pin
 
 __all__ = ["Inventory"]
 

@@ -11,8 +11,7 @@ from collections import OrderedDict
 from collections.abc import Container
 from typing import Final, final
 
-from smmap_typed._hold import Hold
-from smmap_typed._pin import TOMBSTONE
+from smmap_typed._hold import TOMBSTONE, Hold
 
 __all__ = ["IdleQueue"]
 

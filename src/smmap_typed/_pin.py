@@ -20,12 +20,9 @@ Never compiled: a native class could not be a weak reference.
 """
 
 import weakref
-from typing import Final, final
+from typing import final
 
-__all__ = ["TOMBSTONE", "Pin"]
-
-TOMBSTONE: Final = object()
-"""In a region's set of pins: somebody is unmapping it."""
+__all__ = ["Pin"]
 
 
 @final

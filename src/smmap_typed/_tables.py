@@ -12,9 +12,9 @@ from collections.abc import Set as AbstractSet
 from typing import Final, final
 
 from smmap_typed._gate import Flight
-from smmap_typed._hold import Hold
+from smmap_typed._hold import TOMBSTONE, Hold
 from smmap_typed._inventory import Inventory
-from smmap_typed._pin import TOMBSTONE, Pin
+from smmap_typed._pin import Pin
 
 __all__ = ["Tables"]
 

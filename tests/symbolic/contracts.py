@@ -9,10 +9,10 @@ from typing import Final
 from smmap_typed import Window
 from smmap_typed._file import Identity
 from smmap_typed._grid import Grid
-from smmap_typed._hold import Hold
+from smmap_typed._hold import TOMBSTONE, Hold
 from smmap_typed._ledger import Ledger
 from smmap_typed._lru import IdleQueue
-from smmap_typed._pin import TOMBSTONE, Pin
+from smmap_typed._pin import Pin
 from smmap_typed._platform import ALLOCATIONGRANULARITY, align_to_mmap
 
 _G: Final = ALLOCATIONGRANULARITY

@@ -12,8 +12,8 @@ import pytest
 from smmap_typed import SlidingWindowMapManager, WindowCursor
 from smmap_typed._core import Core
 from smmap_typed._gate import Flight
-from smmap_typed._hold import Hold
-from smmap_typed._pin import TOMBSTONE, Pin
+from smmap_typed._hold import TOMBSTONE, Hold
+from smmap_typed._pin import Pin
 from smmap_typed._stats import ManagerStats
 from smmap_typed._tables import Tables
 from smmap_typed.testing import InvariantError, _invariants, check_invariants

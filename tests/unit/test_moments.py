@@ -21,9 +21,8 @@ from smmap_typed._core import Core
 from smmap_typed._evictor import Evictor
 from smmap_typed._file import Identity
 from smmap_typed._gate import Call, Flight
-from smmap_typed._hold import Hold
+from smmap_typed._hold import TOMBSTONE, Hold
 from smmap_typed._limits import Limits
-from smmap_typed._pin import TOMBSTONE
 from smmap_typed._tables import Tables
 from smmap_typed.testing import check_invariants
 from support import GRANULE, mapped_bytes_of, pattern, write_pattern

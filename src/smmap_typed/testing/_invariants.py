@@ -15,8 +15,8 @@ from typing import Final, TypeAlias, final
 
 from smmap_typed._core import Core
 from smmap_typed._gate import Call, Flight
-from smmap_typed._hold import Hold
-from smmap_typed._pin import TOMBSTONE, Pin
+from smmap_typed._hold import TOMBSTONE, Hold
+from smmap_typed._pin import Pin
 from smmap_typed._platform import ALLOCATIONGRANULARITY
 from smmap_typed._stats import ManagerStats
 from smmap_typed.manager import StaticWindowMapManager
