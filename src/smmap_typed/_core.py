@@ -44,7 +44,7 @@ _Map: Final = mmap.mmap
 class Core:
     """What one manager's cursors share. Every method is safe in any thread, and nested."""
 
-    __slots__ = ("_survivor", "evictor", "grid", "ledger", "note_release", "reader", "tables")
+    __slots__ = ("_survivor", "evictor", "grid", "ledger", "note_release", "reader", "sightings", "tables")
 
     def __init__(self, reader: Reader, grid: Grid, ledger: Ledger, observer: Observer | None = None) -> None:
         self.reader: Final = reader
@@ -54,6 +54,8 @@ class Core:
         self.evictor: Final = Evictor(self.tables, Teller(observer))
         self._survivor: Final = survive(self.evictor)
         self.note_release: Final = self.tables.released.append
+        self.sightings: Final[dict[int, Identity]] = {}
+        """What was seen first of a file, by the number of the position that is just looking. See ``Position._keep``."""
 
     # Pinning: no lock.
 

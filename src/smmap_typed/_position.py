@@ -73,9 +73,11 @@ class Position(Source):
         self.core: Final = core
         self.place: Place = NOWHERE
         """Replaced whole, by anybody, in one step: by ``swap``, or in a way that says why it need not be."""
-        # The identities that threads saw first; the first in it counts, since appending is one step. One cursor never
-        # mixes two files.
-        self._seen: Final[list[Identity]] = [] if seen is None else [seen]
+        # Which file it is, for good once a thread has looked: one cursor never mixes two files. Set by ``_keep``.
+        self._seen = seen
+        if core.sightings:
+            # Left there by an exception in a first look, of a position that is gone and was known by the same number.
+            core.sightings.pop(id(self), None)
 
     def swap(self, place: Place) -> Place:
         """Stand there, and return the place that was left, for the caller to drop.
@@ -92,7 +94,8 @@ class Position(Source):
 
     def identity(self) -> Identity:
         """The file as this cursor sees it, fixed from now on. OSError if there is none."""
-        return self._seen[0] if self._seen else self._keep(self.core.identify(self))
+        seen = self._seen
+        return self._keep(self.core.identify(self)) if seen is None else seen
 
     def valid_place(self) -> Place:
         """The place, or CursorInvalidError if there is none, or none any more."""
@@ -125,12 +128,12 @@ class Position(Source):
         window that is mapped takes no lock.
         """
         stop = offset + size
-        seen = self._seen
+        identity = self._seen
         # The sum tells about both numbers: it is an int if they are, and callers may be untyped.
-        if not (type(stop) is int and size > 0 and offset >= 0 and seen and stop <= seen[0].size):
+        if identity is None or not (type(stop) is int and size > 0 and offset >= 0 and stop <= identity.size):
             self._move_elsewhere(offset, size, flags)
             return
-        core, identity = self.core, seen[0]
+        core = self.core
         start = core.grid.start(offset, stop)
         windows = core.tables.index.get(identity)
         hold = None if windows is None else windows.get(start)
@@ -175,7 +178,7 @@ class Position(Source):
             self.swap(NOWHERE)
             core.check_open()
         looked: Identity | None = None
-        if not self._seen:
+        if self._seen is None:
             looked = core.identify(self)
             if count and self._stand_at_first_sight(looked, first, first + count):
                 return
@@ -200,8 +203,7 @@ class Position(Source):
 
     def fresh(self) -> "Position":
         """The same file, nowhere."""
-        seen = self._seen[0] if self._seen else None
-        return Position(self.core, self.given, self.target, self.inode, seen, self.advice)
+        return Position(self.core, self.given, self.target, self.inode, self._seen, self.advice)
 
     def copy(self) -> "Position":
         """The same file and place, with a pin of its own."""
@@ -221,8 +223,20 @@ class Position(Source):
         return view is not None
 
     def _keep(self, identity: Identity) -> Identity:
-        self._seen.append(identity)
-        return self._seen[0]
+        """Which file it is from now on: what this thread has seen, unless another one looked first.
+
+        A list to append to would do, too, but it would weigh a third of an unused cursor.
+        """
+        sightings, number = self.core.sightings, id(self)
+        # One step, so of all threads one is the first.
+        first = sightings.setdefault(number, identity)
+        seen = self._seen
+        if seen is None:
+            # Nobody has set it, so nobody has taken the entry out yet: it is the first one's.
+            self._seen = seen = first
+        # Not earlier: whoever makes another entry from here on sees what is set.
+        sightings.pop(number, None)
+        return seen
 
     def on_file(self, act: Callable[[Identity], T], looked: Identity | None = None) -> T:
         """Act on the file that this cursor sees, looking again if it is replaced before the cursor saw any of it.
@@ -230,7 +244,7 @@ class Position(Source):
         ``looked`` is what a look has shown just now.
         """
         for _ in range(_LOOKS):
-            if self._seen:
+            if self._seen is not None:
                 break
             identity = looked or self.core.identify(self)
             looked = None

@@ -180,8 +180,24 @@ MUTATIONS: Final = (
     _mutation(
         "believes its own look at a file, not the first",
         Position._keep,
-        ("return self._seen[0]", "return identity"),
+        ("first = sightings.setdefault(number, identity)", "first = identity"),
         found_by=scenarios.FirstUseOfOneCursor,
+        systematically=True,
+    ),
+    _mutation(
+        "forgets the first look at a file before it is set",
+        Position._keep,
+        (
+            "first = sightings.setdefault(number, identity)",
+            "first = sightings.setdefault(number, identity); sightings.pop(number, None)",
+        ),
+        found_by=scenarios.FirstLooks,
+    ),
+    _mutation(
+        "does not look again once its look at a file is known",
+        Position._keep,
+        ("seen = self._seen", "seen = None"),
+        found_by=scenarios.FirstLooks,
     ),
     _mutation(
         "forgets what is released while it drains",

@@ -16,6 +16,7 @@ from smmap_typed import (
     WindowCursor,
     _fork,
 )
+from smmap_typed._file import Identity
 from smmap_typed._gate import Call, Flight
 from support import GRANULE, pattern
 
@@ -586,6 +587,34 @@ class FirstUseOfOneCursor(ReplacedFile):
         assert len(set(self.seen)) <= 1, "one cursor has shown two files"
 
 
+class FirstLooks(Scene):
+    """Three threads have seen another file each: the cursor keeps one of them, for all."""
+
+    @override
+    def begin(self) -> None:
+        self.core = self.manager._core
+        self.position = self.manager.make_cursor(self.path)._position
+        self.file = self.core.identify(self.position)
+        self.kept: list[Identity] = []
+
+    def look(self, size: int) -> None:
+        self.kept.append(self.position._keep(self.file._replace(size=size)))
+
+    def first(self) -> None:
+        self.look(1)
+
+    def second(self) -> None:
+        self.look(2)
+
+    def third(self) -> None:
+        self.look(3)
+
+    @override
+    def check(self) -> None:
+        assert {*self.kept, self.position.identity()} == {self.kept[0]}
+        assert not self.core.sightings
+
+
 class ForkInTheMiddle(Scene):
     """A process forks while another thread maps and evicts: what the child inherits is whole."""
 
@@ -656,6 +685,7 @@ SCENARIOS: Final = (
     BufferBoundAgain,
     ReplacedFile,
     FirstUseOfOneCursor,
+    FirstLooks,
     FailingMapWithWaiter,
     FailingMapAtTheLimit,
     MapAgainstCollectAtTheLimit,

@@ -48,7 +48,7 @@ def test_an_error_of_a_handler_is_not_taken_for_a_closed_map(hold: Hold, monkeyp
     def interrupted(_: object) -> memoryview:
         raise ValueError("of a handler")
 
-    monkeypatch.setattr(_hold, "memoryview", interrupted, raising=False)
+    monkeypatch.setattr(_hold, "_make_view", interrupted)
     with pytest.raises(ValueError, match=r"^of a handler$"):
         hold.pin(id)
 
@@ -62,7 +62,7 @@ def test_an_exception_between_view_and_pin_leaves_no_view(
         raise Struck
 
     released = deque[Pin]()
-    monkeypatch.setattr(_hold, "Pin", strike)
+    monkeypatch.setattr(_hold, "_make_pin", strike)
     with pytest.raises(Struck) as caught:
         hold.pin(released.append)
     mapping.close()

@@ -271,12 +271,27 @@ class TestPositions:
 
         def act(identity: Identity) -> Identity:
             if not seen:
-                position._seen.append(before)
+                position._keep(before)
             seen.append(identity)
             return identity
 
         assert position.on_file(act) == before
         assert seen == [now, before]
+
+    def test_what_an_interrupted_first_look_has_left_is_nobody_elses(
+        self, path: Path, manager: SlidingWindowMapManager
+    ) -> None:
+        """Though a new cursor's position may have the number of one that is gone."""
+        cursor = manager.make_cursor(path)
+        number, sightings = id(cursor._position), manager._core.sightings
+        sightings[number] = manager._core.identify(cursor._position)._replace(size=1)
+        del cursor
+        others: list[WindowCursor] = []
+        while not others or id(others[-1]._position) != number:
+            others.append(manager.make_cursor(path))
+            assert len(others) < 10_000, "the number was not used again"
+        assert not sightings
+        assert others[-1].file_size() == path.stat().st_size
 
     def test_a_memoryview_that_was_taken_away_is_an_error(self, path: Path, manager: SlidingWindowMapManager) -> None:
         """Where nothing explains it, the very one."""

@@ -49,7 +49,7 @@ def tells_the_place_in_two_looks(patch: pytest.MonkeyPatch) -> None:
 
 def copies_what_is_seen_before_the_place(patch: pytest.MonkeyPatch) -> None:
     def copy(self: Position) -> Position:
-        twin = Position(self.core, self.given, self.target, self.inode, self._seen[0] if self._seen else None)
+        twin = Position(self.core, self.given, self.target, self.inode, self._seen)
         _, hold, start, stop = self.place
         if hold.limit >= 0 and not twin.stand(hold, start, stop):
             twin.move(hold.begin + start, stop - start, 0)
@@ -91,7 +91,7 @@ def lets_go_before_it_has_the_new_window(patch: pytest.MonkeyPatch) -> None:
 
 def keeps_what_it_saw_itself(patch: pytest.MonkeyPatch) -> None:
     def keep(self: Position, identity: Identity) -> Identity:
-        self._seen.append(identity)
+        self._seen = identity
         return identity
 
     patch.setattr(Position, "_keep", keep)
