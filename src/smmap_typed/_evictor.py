@@ -12,8 +12,10 @@ from logging import INFO
 from threading import Lock, get_ident
 from typing import Final, TypeVar, final
 
+from typing_extensions import override
+
 from smmap_typed._events import LOGGER, Note, Teller
-from smmap_typed._gate import Call, Flight
+from smmap_typed._gate import Call, Flight, Guarded
 from smmap_typed._hold import Hold
 from smmap_typed._tables import Tables
 from smmap_typed.exceptions import HandleLimitError, MemoryLimitError, ReentrantCallError
@@ -24,19 +26,16 @@ T = TypeVar("T")
 
 
 @final
-class Evictor:
+class Evictor(Guarded):
     """What unmaps for one manager. Every method is safe in any thread, and nested."""
 
-    __slots__ = ("_observed", "_teller", "collect_wanted", "drain", "lock", "tables")
+    __slots__ = ("_observed", "_teller", "collect_wanted", "tables")
 
     def __init__(self, tables: Tables, teller: Teller) -> None:
+        super().__init__(tables.drain)
         self.tables: Final = tables
         self._teller: Final = teller
         self._observed: Final = teller.observer is not None
-        self.drain: Final = tables.drain
-        """See Guarded. Bound once, since every section begins with it."""
-        self.lock: Lock = Lock()
-        """Guards the tables and the ledger. Never held across a system call; see _gate."""
         self.collect_wanted = False
         """A nested ``collect`` found the lock taken. Anyone sets it; served on the way out."""
 
@@ -187,10 +186,12 @@ class Evictor:
             if flight.victim is not None:
                 self.tables.finished.append(flight)
 
+    @override
     def has_requests(self) -> bool:
         """Whether nested calls have left something to do."""
         return self.collect_wanted or bool(self.tables.finished)
 
+    @override
     def serve(self, *, waits: bool) -> bool:
         """Do what calls that may not wait have left; False if this one may not either, and the lock is taken."""
         with Call(self, serves=False, waits=waits) as call:
@@ -202,10 +203,12 @@ class Evictor:
                 return False
         return True
 
+    @override
     def listens(self, *, nested: bool) -> bool:
         """Whether there is anybody to tell. Nested calls are not logged: the log may have a lock to wait for."""
         return self._observed or (not nested and LOGGER.isEnabledFor(INFO))
 
+    @override
     def tell(self, notes: Sequence[Note], error: BaseException | None, *, nested: bool) -> None:
         """Tell what a call has noted, and the limit error that ended it."""
         ledger = self.tables.ledger
@@ -256,9 +259,10 @@ class Evictor:
         mapping = None
         call.locked(self.tables.settle_orphans)
 
+    @override
     def outlive(self) -> None:
         """Go on without all other threads, which are gone, maybe in the middle of a section. This one is outside."""
-        self.lock = Lock()
+        self.guard_by(Lock())
         self.disown()
 
     def disown(self) -> None:

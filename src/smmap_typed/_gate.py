@@ -9,9 +9,9 @@ one, could otherwise wait for each other through finalisers that use the other.
 
 **Why the lock is taken by a loop.** An exception of a signal's handler that strikes between ``acquire()`` and ``try``
 leaves the lock held for ever. ``with lock`` closes that gap up to CPython 3.13 only: since 3.14 it calls ``__enter__``
-as it calls any function, and handlers run after each call. ``for acquired in map(lock.acquire, ...)`` has no gap in any
-version: the step of the loop is C from the call until the name is bound, and the ``try`` comes before the next place
-where a handler can run. So ``Call.locked`` is the one place that takes the lock, and a section is a function.
+as it calls any function, and handlers run after each call. A loop over ``map(lock.acquire, ...)`` has no gap in any
+version: its step is C from the call until the name is bound, and the ``try`` comes before the next place where a
+handler can run. So ``Call.locked`` is the one place that takes the lock, and a section is a function.
 
 **What the lock covers** is table look-ups and arithmetic. System calls, and waiting for other threads' system calls,
 happen outside, or a slow disk would stall the readers of every other file.
@@ -25,9 +25,11 @@ import mmap
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from types import TracebackType
-from typing import Final, Protocol, TypeVar, TypeVarTuple, final
+from typing import Final, TypeVar, TypeVarTuple, final
 
 from smmap_typed._events import Note, Outcome
 from smmap_typed._file import Identity
@@ -51,11 +53,6 @@ _LOOK_SECONDS: Final = 0.1
 # How often a call looks on its way out for what nested calls have left. A handler that strikes each time, and leaves
 # something each time, would keep it for ever; what is left then is the next call's.
 _MOST_ROUNDS: Final = 16
-
-# The argument of acquire, as what it is mapped over.
-_WAITING: Final = (True,)
-_NOT_WAITING: Final = (False,)
-
 
 _NO_WINDOW: Final[FlightKey] = (Identity(0, 0, 0, 0), -1)
 
@@ -113,42 +110,58 @@ class Flight:
             waiter.release()
 
 
-class Guarded(Protocol):
-    """What a call enters: the part of a core that the gate knows."""
+class Guarded(ABC):
+    """What a call enters: the part of a core that the gate knows.
+
+    A base class and no protocol: compiled code would look up what it calls of a protocol by name, each time.
+    """
+
+    __slots__ = ("attempting", "drain", "lock", "waiting")
 
     lock: threading.Lock
+    """Guards the tables and the ledger. Never held across a system call."""
+    waiting: Iterator[bool]
+    """Each step takes the lock. Made once, for all sections: it has no end, and nothing in it changes."""
+    attempting: Iterator[bool]
+    """Each step takes the lock if it is free, and tells whether it was."""
 
-    @property
-    def drain(self) -> Callable[[], None]:
+    def __init__(self, drain: Callable[[], None]) -> None:
+        self.drain: Final = drain
         """The beginning of every section: makes the tables say what is."""
-        ...
+        self.guard_by(threading.Lock())
 
+    def guard_by(self, lock: threading.Lock) -> None:
+        """Have that lock, which is free, and no other thread yet that could want it."""
+        self.lock = lock
+        self.waiting = map(lock.acquire, repeat(object=True))
+        self.attempting = map(lock.acquire, repeat(object=False))
+
+    @abstractmethod
     def outlive(self) -> None:
         """Go on without all other threads, which are gone, wherever they were. This one is outside."""
-        ...
 
+    @abstractmethod
     def has_requests(self) -> bool:
         """Whether nested calls have left something to do."""
-        ...
 
+    @abstractmethod
     def serve(self, *, waits: bool) -> bool:
         """Do it; False if the lock is taken and the call may not wait, so that its holder will."""
-        ...
 
+    @abstractmethod
     def listens(self, *, nested: bool) -> bool:
         """Whether there is anybody to tell what happens."""
-        ...
 
+    @abstractmethod
     def tell(self, notes: Sequence[Note], error: BaseException | None, *, nested: bool) -> None:
         """Tell what a call has noted, and the limit error that ended it."""
-        ...
 
 
 @final
 class Call:
     """One call of the library by this thread, as a context."""
 
-    __slots__ = ("_attempts", "_guarded", "_life", "_serves", "nested", "notes", "waits")
+    __slots__ = ("_guarded", "_life", "_serves", "nested", "notes", "waits")
 
     def __init__(self, guarded: Guarded, *, serves: bool = True, waits: bool = True) -> None:
         self._guarded: Final = guarded
@@ -160,7 +173,6 @@ class Call:
             guarded.outlive()
         self.waits: Final = waits and not self.nested
         """Whether it may wait for the lock."""
-        self._attempts: Final = _WAITING if self.waits else _NOT_WAITING
         self._serves: Final = serves
         self.notes: Final[list[Note] | None] = [] if guarded.listens(nested=self.nested) else None
         """What it is to tell on its way out; None if there is nobody to tell. Asked now and not later: the log may have
@@ -179,7 +191,7 @@ class Call:
         """What ``section`` returns under the lock; ReentrantCallError if that is taken and this call may not wait."""
         guarded = self._guarded
         # Nothing may stand between these two lines: see the module's docstring.
-        for acquired in map(guarded.lock.acquire, self._attempts):
+        for acquired in guarded.waiting if self.waits else guarded.attempting:
             try:
                 if acquired:
                     guarded.drain()
@@ -187,6 +199,7 @@ class Call:
             finally:
                 if acquired:
                     guarded.lock.release()
+            break
         raise ReentrantCallError(
             "a handler or callback interrupted the library and needs its lock, which is taken; "
             "call again from outside the handler"

@@ -199,7 +199,7 @@ def _handled(number: int, handler: Callable[[int, FrameType | None], None]) -> G
 
 
 # Where the library waits: for its lock, and for the end of another thread's flight.
-_WAITS_FOR_LOCK: Final = "for acquired in map(guarded.lock.acquire"
+_WAITS_FOR_LOCK: Final = "for acquired in guarded.waiting"
 _WAITS_FOR_FLIGHT: Final = "self.locked(flight.join).acquire("
 _LOOK_SECONDS: Final = 0.05
 

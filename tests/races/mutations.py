@@ -133,7 +133,7 @@ MUTATIONS: Final = (
     _mutation(
         "enters the tables without the lock",
         Call.locked,
-        ("in map(guarded.lock.acquire, self._attempts)", "in (True,)"),
+        ("in guarded.waiting if self.waits else guarded.attempting", "in (True,)"),
         ("guarded.lock.release()", "pass"),
         found_by=scenarios.OneNewWindow,
     ),

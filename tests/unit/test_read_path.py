@@ -65,7 +65,7 @@ class WatchedLock:
 def watch(manager: SlidingWindowMapManager, *, lies: bool = False) -> WatchedLock:
     """Put a substitute in the place of the manager's lock."""
     watched = WatchedLock(lies=lies)
-    manager._core.evictor.lock = cast(threading.Lock, watched)
+    manager._core.evictor.guard_by(cast(threading.Lock, watched))
     return watched
 
 
