@@ -115,6 +115,11 @@ class Ledger:
         self.total_handles -= 1
         self.total_bytes -= nbytes
 
+    def pass_on(self, nbytes: int, wanted: int) -> None:
+        """A region of ``nbytes`` is unmapped, and its handle and ``wanted`` of its bytes are for a map to come."""
+        self.unmaps += 1
+        self.total_bytes -= nbytes - wanted
+
     def balance(self, mapped: list[int], reserved: list[int]) -> None:
         """Make the books say what is: the sizes of the regions that are mapped, and those reserved for flights."""
         self.total_handles = len(mapped) + len(reserved)

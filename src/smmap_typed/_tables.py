@@ -217,14 +217,16 @@ class Tables(Inventory):
                 # The map itself tells what came of the call.
                 if flight.mapping is not None and flight.mapping.closed:
                     self.unlink(victim)
-                    ledger.unmap(victim.size)
                     ledger.evictions += flight.evicted
-                    if victim.pins != _ONLY_A_TOMBSTONE:
+                    if len(victim.pins) > 1:
                         self.prune(victim)
                     heir = flight.heir
                     # A fork may have ended it first.
-                    if heir is not None and not heir.done:
-                        self._reserve(heir, heir.nbytes)
+                    if heir is None or heir.done:
+                        ledger.unmap(victim.size)
+                    else:
+                        ledger.pass_on(victim.size, heir.nbytes)
+                        heir.reserved = heir.nbytes
                 else:
                     victim.pins.discard(TOMBSTONE)
                     if not victim.pins:

@@ -56,6 +56,17 @@ def test_a_map_is_reserved_then_committed_then_unmapped() -> None:
     assert (ledger.peak_handles, ledger.peak_bytes) == (2, 50)
 
 
+def test_what_is_passed_on_is_unmapped_and_reserved_in_one_step() -> None:
+    ledger = mapped(Ledger(100, 3, strict=False), 40, 10)
+    ledger.pass_on(40, 30)
+    assert (ledger.total_handles, ledger.total_bytes, ledger.unmaps, ledger.handles()) == (2, 40, 1, 1)
+    assert (ledger.peak_handles, ledger.peak_bytes, ledger.maps) == (2, 50, 2)
+    ledger.pass_on(10, 10)
+    assert (ledger.total_handles, ledger.total_bytes, ledger.unmaps, ledger.handles()) == (2, 40, 2, 0)
+    ledger.cancel(30)
+    assert (ledger.total_handles, ledger.total_bytes) == (1, 10)
+
+
 def test_a_cancelled_reservation_leaves_its_peak_alone() -> None:
     ledger = mapped(Ledger(100, 3, strict=False), 10, 20)
     ledger.reserve(30)
