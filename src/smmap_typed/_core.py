@@ -158,7 +158,15 @@ class Core:
             # Never retried: after an error the number may be somebody else's.
             os.close(descriptor)
         hold = Hold(
-            flight.serial, identity, source.target, start, nbytes, mapping, copied=reader.copies, mapped_at=began
+            flight.serial,
+            identity,
+            source.target,
+            start,
+            nbytes,
+            mapping,
+            reach=self.grid.reach,
+            copied=reader.copies,
+            mapped_at=began,
         )
         view = hold.pin(self.note_release)
         assert view is not None, "buried before it was published"  # noqa: S101 - nobody else knows it yet

@@ -37,6 +37,7 @@ class Hold:
         "limit",
         "mapped_at",
         "mapping",
+        "open_limit",
         "pins",
         "serial",
         "size",
@@ -53,6 +54,7 @@ class Hold:
         size: int,
         mapping: mmap.mmap | None,
         *,
+        reach: int,
         copied: bool,
         mapped_at: float,
     ) -> None:
@@ -74,6 +76,9 @@ class Hold:
         """One past the last byte, absolute, or -1 for good once the manager has given the region up.
         Written under the lock; read without, as the one test that a hit needs: stale by one step it lets a cursor
         read bytes that its own memoryview still keeps mapped."""
+        self.open_limit: Final = self.limit if self.limit == identity.size else self.limit - reach + 1
+        """One past the last offset at which a request without a size is served: ``reach`` bytes follow, or the file
+        ends. Means nothing once the region is given up."""
         self.mapping: mmap.mmap | None = mapping
         """The map; None once given up, so that the last view frees it. Written under the lock."""
         self.pins: Final[set[object]] = set()

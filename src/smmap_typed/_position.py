@@ -39,7 +39,7 @@ _NOTHING: Final = memoryview(b"")
 
 
 def _nowhere() -> Place:
-    hold = Hold(0, Identity(0, 0, 0, 0), 0, 0, 0, None, copied=False, mapped_at=0.0)
+    hold = Hold(0, Identity(0, 0, 0, 0), 0, 0, 0, None, reach=1, copied=False, mapped_at=0.0)
     hold.limit = -1
     return _NOTHING, hold, 0, 0
 
@@ -151,19 +151,18 @@ class Position(Source):
             core.evictor.trim()
 
     def _stay(self, offset: int, size: int) -> bool:
-        """Whether the cursor's window serves the request, as it does one of size 0 or past the end of the file.
+        """Whether the cursor's window serves the request, as it does one without a size or past the end of the file.
 
-        Then the cursor stands there. gitdb asks for nothing else: ``use_region(offset)``, as far as the window goes.
+        Then the cursor stands there.
         """
         view, hold, _start, _stop = self.place
         begin, limit = hold.begin, hold.limit
-        if not begin <= offset < limit:
-            return False
+        stop = offset + size
         # The end of the file cuts what it likes, the end of a window no more than is promised.
-        if limit < hold.identity.size and offset + (size or self.core.grid.reach) > limit:
+        last = hold.open_limit if not size else limit if stop <= limit or limit == hold.identity.size else begin
+        if not begin <= offset < last <= limit:
             return False
-        stop = offset + size - begin
-        self.swap((view, hold, offset - begin, stop if size and stop < hold.size else hold.size))
+        self.swap((view, hold, offset - begin, stop - begin if size and stop < limit else hold.size))
         return True
 
     def _move_elsewhere(self, offset: int, size: int, flags: int) -> None:

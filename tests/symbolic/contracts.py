@@ -103,7 +103,7 @@ def choose(first: int, second: int, third: int, refused: int) -> None:
     view = memoryview(b"of a cursor")
     queue = IdleQueue()
     for serial, state in enumerate(states):
-        hold = Hold(serial, Identity(1, 1, 1, 0), "", serial, 1, None, copied=False, mapped_at=0.0)
+        hold = Hold(serial, Identity(1, 1, 1, 0), "", serial, 1, None, reach=1, copied=False, mapped_at=0.0)
         if state == "buried":
             hold.pins.add(TOMBSTONE)
         elif state != "free":

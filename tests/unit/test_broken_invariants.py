@@ -100,7 +100,9 @@ def lose_an_idle_region(scene: Scene) -> None:
 
 def keep_an_unknown_region(scene: Scene) -> None:
     idle = scene.idle
-    scene.tables.idle.holds[99] = Hold(99, idle.identity, idle.target, FAR, 1, None, copied=False, mapped_at=0.0)
+    scene.tables.idle.holds[99] = Hold(
+        99, idle.identity, idle.target, FAR, 1, None, reach=1, copied=False, mapped_at=0.0
+    )
 
 
 def do_nothing(manager: SlidingWindowMapManager) -> None:

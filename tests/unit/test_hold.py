@@ -25,7 +25,7 @@ def mapping() -> Iterator[mmap.mmap]:
 
 @pytest.fixture
 def hold(mapping: mmap.mmap) -> Hold:
-    return Hold(1, Identity(1, 2, 10, 0), "/a", 0, 10, mapping, copied=False, mapped_at=0.0)
+    return Hold(1, Identity(1, 2, 10, 0), "/a", 0, 10, mapping, reach=1, copied=False, mapped_at=0.0)
 
 
 def test_what_is_given_up_cannot_be_pinned_or_looked_at(hold: Hold) -> None:

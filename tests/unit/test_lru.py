@@ -16,7 +16,9 @@ from smmap_typed._tables import Tables
 
 
 def hold_of(serial: int) -> Hold:
-    return Hold(serial, Identity(1, serial, 10, 0), "/a", 0, 10, mmap.mmap(-1, 10), copied=False, mapped_at=0.0)
+    return Hold(
+        serial, Identity(1, serial, 10, 0), "/a", 0, 10, mmap.mmap(-1, 10), reach=1, copied=False, mapped_at=0.0
+    )
 
 
 def test_a_region_whose_pin_died_unseen_is_still_idle_and_one_that_is_pinned_is_taken_out() -> None:
