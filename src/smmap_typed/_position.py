@@ -170,14 +170,16 @@ class Position(Source):
         first, count = offset, size
         if type(offset + size) is not int or offset < 0 or size < 0:
             first, count = natural("offset", offset), natural("size", size)
-        if self._stay(first, count):
+        # Who has seen nothing stands nowhere.
+        new = self._seen is None
+        if not new and self._stay(first, count):
             return
         core = self.core
         if core.tables.closed:
             self.swap(NOWHERE)
             core.check_open()
         looked: Identity | None = None
-        if self._seen is None:
+        if new:
             looked = core.identify(self)
             if count and self._stand_at_first_sight(looked, first, first + count):
                 return
