@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from faults.page import PAGE, code, row, table_below
+from faults.page import PAGE, code, figures_of, row, table_below
 from faults.strikes import HungError, Kind, Place, Strike, moments, nobody_waits
 from faults.world import READERS, ReaderName, State, Step, World, write_files
 
@@ -53,14 +53,14 @@ class Outcome(NamedTuple):
     """What the first strike at each line left that is wrong."""
 
 
-def chart(kind: Kind, folder: Path, reader: ReaderName) -> tuple[list[Moment], list[State]]:
+def chart(kind: Kind, folder: Path, reader: ReaderName, frames: int = FRAMES) -> tuple[list[Moment], list[State]]:
     """The moments to strike at, and what there is after each step that is not struck."""
     world = World(folder, reader)
     states: list[State] = []
     found: dict[object, Moment] = {}
     for index, step in enumerate(world.steps()):
         for number, (context, place) in enumerate(moments(kind, step.act)):
-            key = context[: 1 + FRAMES] if FRAMES else (index, context)
+            key = context[: 1 + frames] if frames else (index, context)
             found.setdefault(key, Moment(index, number, place))
         states.append(world.state())
     world.end()
@@ -121,6 +121,15 @@ def strike_everywhere(kind: Kind, folder: Path, reader: ReaderName) -> Outcome:
             # What it left must not be taken for something that the next world found.
             gc.collect()
     return Outcome(found, broken)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("line", "an exception at a line"), ("signal", "a signal where")])
+def test_the_page_tells_how_many_strikes_there_are(tmp_path: Path, kind: Kind, name: str) -> None:
+    write_files(tmp_path)
+    usual, deep = ([chart(kind, tmp_path, reader, frames)[0] for reader in READERS] for frames in (2, 0))
+    lines = {moment.place for moments in usual for moment in moments}
+    strikes, deep_strikes = (sum(map(len, charts)) for charts in (usual, deep))
+    assert figures_of(name) == [len(lines), strikes, deep_strikes]
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -16,6 +16,7 @@ from typing import Final
 import pytest
 from typing_extensions import override
 
+from faults.page import figures_of
 from faults.tripwire import CALLS, Tripwire
 from faults.world import READERS, SIZE, ReaderName, State, Step, World, attempt, write_files
 from smmap_typed import SlidingWindowMapManager
@@ -101,6 +102,15 @@ def check_state(now: State, before: State, step: Step) -> None:
         assert now._replace(cursors=()) == before._replace(cursors=()), "a limit or a buffer changed"
         moved = [new for new, old in zip(now.cursors, before.cursors, strict=True) if new != old]
         assert moved in ([], [(False, 0, 0)]), "a cursor moved"
+
+
+def test_the_page_tells_how_many_calls_there_are(tmp_path: Path) -> None:
+    write_files(tmp_path)
+    calls = {reader: record(tmp_path, reader) for reader in READERS}
+    errors = [make_error() for make_error in ERRORS]
+    runs = sum(1 + may_come_after(call, error) for names in calls.values() for call in names for error in errors)
+    by_mmap, by_pread = len(calls["mmap"]), len(calls["pread"])
+    assert figures_of("a system call fails") == [by_mmap + by_pread, by_mmap, by_pread, len(ERRORS), runs]
 
 
 @pytest.mark.parametrize("reader", READERS)
