@@ -36,6 +36,7 @@ Place: TypeAlias = tuple[memoryview, Hold, int, int]
 
 
 _NOTHING: Final = memoryview(b"")
+_NO_WINDOWS: Final[dict[int, Hold]] = {}
 
 
 def _nowhere() -> Place:
@@ -134,15 +135,18 @@ class Position(Source):
             self._move_elsewhere(offset, size, flags)
             return
         core = self.core
+        tables = core.tables
         start = core.grid.start(offset, stop)
-        windows = core.tables.index.get(identity)
-        hold = None if windows is None else windows.get(start)
+        hold = tables.index.get(identity, _NO_WINDOWS).get(start)
         view = None if hold is None else hold.pin(core.note_release)
         if hold is None or view is None:
             view, hold = self._map(identity, start, flags)
-        begin, size = hold.begin, hold.size
-        self.swap((view, hold, offset - begin, stop - begin if stop - begin <= size else size))
-        tables = core.tables
+        begin, most = hold.begin, hold.size
+        end = stop - begin
+        # As swap does, without the call. No name may keep the old place: an error's traceback would keep that.
+        before = self.place
+        self.place = (view, hold, offset - begin, end if end <= most else most)
+        del before
         if len(tables.released) > tables.patience:
             core.evictor.tidy()
         if tables.overdrawn:
