@@ -191,7 +191,7 @@ class Call:
         """What ``section`` returns under the lock; ReentrantCallError if that is taken and this call may not wait."""
         guarded = self._guarded
         # Nothing may stand between these two lines: see the module's docstring.
-        for acquired in guarded.waiting if self.waits else guarded.attempting:
+        for acquired in guarded.waiting if self.waits else guarded.attempting:  # pragma: no branch - without an end
             try:
                 if acquired:
                     guarded.drain()
