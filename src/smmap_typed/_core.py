@@ -141,7 +141,9 @@ class Core:
             descriptor = reader.open(source, identity, flags)
         try:
             if flight.reserved < 0 and not self.evictor.make_way(call, flight):
-                self.evictor.make_room(call, lambda last: self.tables.reserve(flight, nbytes, last=last))
+                # It may have inherited room after all, if somebody else has closed the map that had a view just now.
+                reserve = self.tables.reserve
+                self.evictor.make_room(call, lambda last: flight.reserved >= 0 or reserve(flight, nbytes, last=last))
             began = time.perf_counter()
             try:
                 flight.mapping = mapping = reader.load(descriptor, source, identity, start, nbytes)

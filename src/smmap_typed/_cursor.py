@@ -110,7 +110,7 @@ class WindowCursor:
         if begin <= offset < stop <= hold.limit:
             # Not by swap: nothing runs since the place was read, so the pin is the same, and nothing is dropped.
             position.place = (view, hold, offset - begin, stop - begin)
-        elif not size and begin <= offset < hold.open_limit <= hold.limit:
+        elif type(stop) is int and not size and begin <= offset < hold.open_limit <= hold.limit:
             # The same for as much as there is, which is all that gitdb asks for.
             position.place = (view, hold, offset - begin, hold.size)
         elif position is UNASSOCIATED:
@@ -156,11 +156,8 @@ class WindowCursor:
         :raises io.UnsupportedOperation: with a reader that copies, as ``"pread"`` does.
         """
         hold = self._position.place[1]
-        mapping = hold.mapping
-        # The usual case without a call: whoever searches an index asks for the map at each step.
-        if mapping is not None and not (hold.limit < 0 or hold.copied or mapping.closed):
-            return mapping
-        self._position.valid_place()
+        if hold.limit < 0:
+            _, hold, _, _ = self._position.valid_place()
         return hold.map()
 
     def view(self, offset: SupportsIndex, size: SupportsIndex) -> memoryview:

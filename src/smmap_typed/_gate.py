@@ -25,7 +25,7 @@ import mmap
 import sys
 import threading
 import weakref
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from types import TracebackType
@@ -110,10 +110,11 @@ class Flight:
             waiter.release()
 
 
-class Guarded(ABC):
+class Guarded:
     """What a call enters: the part of a core that the gate knows.
 
-    A base class and no protocol: compiled code would look up what it calls of a protocol by name, each time.
+    A base class and no protocol: compiled code would look up what it calls of a protocol by name, each time. Nor an
+    ABC: a compiled class with an interpreted base is open to weak references that mypyc does not clear.
     """
 
     __slots__ = ("attempting", "drain", "lock", "waiting")
@@ -131,10 +132,10 @@ class Guarded(ABC):
         self.guard_by(threading.Lock())
 
     def guard_by(self, lock: threading.Lock) -> None:
-        """Have that lock, which is free, and no other thread yet that could want it."""
-        self.lock = lock
-        self.waiting = map(lock.acquire, repeat(object=True))
-        self.attempting = map(lock.acquire, repeat(object=False))
+        """Use ``lock``, which is free and which no other thread knows yet."""
+        waiting, attempting = map(lock.acquire, repeat(object=True)), map(lock.acquire, repeat(object=False))
+        # After the calls, where a handler could strike: the lock is always the one that the iterators take.
+        self.lock, self.waiting, self.attempting = lock, waiting, attempting
 
     @abstractmethod
     def outlive(self) -> None:

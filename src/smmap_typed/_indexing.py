@@ -42,7 +42,7 @@ class Indexed:
     def __getitem__(self, index: "SupportsIndex | Slice") -> int | bytes:
         span = self._span
         length = span.length
-        # isinstance() takes twice as long to say no.
+        # isinstance() takes twice as long to say no as to say yes.
         if type(index) is not int and isinstance(index, _slice):
             # What indices() makes of it, without the call where nothing is to be made.
             low, high, step = index.start, index.stop, index.step
@@ -50,7 +50,8 @@ class Indexed:
                 low, high, step = index.indices(length)
                 if step != 1:
                     return span.picked(range(low, high, step))
-            hold = span.position.place[1]
+            place = span.position.place
+            hold = place[1]
             begin = hold.begin
             first, last = low + span.begin, high + span.begin
             # One window holds it: the whole of a hit. A slice of the map, which is bytes at once.
@@ -60,8 +61,11 @@ class Indexed:
                     try:
                         return mapping[first - begin : last - begin]
                     except ValueError:
-                        # Closed: without the view, which would keep it open, the window can have been unmapped since.
+                        # Closed. Compiled code lets go of the place, whose view keeps the map open, as soon as it does
+                        # not use it any more, so the window can have been unmapped since.
                         pass
+            # Not to keep its window pinned meanwhile.
+            del place
             return span.read(low, high)
         number = index if type(index) is int else operator.index(index)
         if number < 0:

@@ -155,7 +155,7 @@ class Position(Source):
             core.evictor.trim()
 
     def _stay(self, offset: int, size: int) -> bool:
-        """Whether the cursor's window serves the request, as it does one without a size or past the end of the file.
+        """Whether the cursor's window serves the request; one without a size, or past the end of the file, may be.
 
         Then the cursor stands there.
         """

@@ -204,36 +204,51 @@ class Tables(Inventory):
 
     def settle(self, flight: Flight) -> None:
         """Make the books right at the end of ``flight``, whatever came of it, and let its waiters go. Idempotent."""
-        flights, ledger, victim = self.flights, self.ledger, flight.victim
-        if flights.get(flight.key) is flight:
+        if self.flights.get(flight.key) is flight:
             self.torn = True
-            del flights[flight.key]
-            if victim is None:
-                ledger.failures += flight.failures
-                if flight.reserved >= 0:
-                    ledger.cancel(flight.reserved)
-                    flight.reserved = -1
-            elif victim.serial in self.holds:
-                # The map itself tells what came of the call.
-                if flight.mapping is not None and flight.mapping.closed:
-                    self.unlink(victim)
-                    ledger.evictions += flight.evicted
-                    if len(victim.pins) > 1:
-                        self.prune(victim)
-                    heir = flight.heir
-                    # A fork may have ended it first.
-                    if heir is None or heir.done:
-                        ledger.unmap(victim.size)
-                    else:
-                        ledger.pass_on(victim.size, heir.nbytes)
-                        heir.reserved = heir.nbytes
-                else:
-                    victim.pins.discard(TOMBSTONE)
-                    if not victim.pins:
-                        # Its last pin may have been drained while the tombstone stood.
-                        self.idle.holds.setdefault(victim.serial, victim)
+            if flight.victim is None:
+                self._settle_mapping(flight)
+            else:
+                self._settle_unmapping(flight, flight.victim)
             self.torn = False
         flight.finish()
+
+    def _settle_mapping(self, flight: Flight) -> None:
+        del self.flights[flight.key]
+        self.ledger.failures += flight.failures
+        if flight.reserved >= 0:
+            self.ledger.cancel(flight.reserved)
+            flight.reserved = -1
+
+    def _settle_unmapping(self, flight: Flight, victim: Hold) -> None:
+        ledger, heir = self.ledger, flight.heir
+        # The map itself tells what came of the call.
+        unmapped = flight.mapping is not None and flight.mapping.closed
+        del self.flights[flight.key]
+        if victim.serial not in self.holds:
+            return
+        if not unmapped:
+            victim.pins.discard(TOMBSTONE)
+            if not victim.pins:
+                # Its last pin may have been drained while the tombstone stood.
+                self.idle.holds.setdefault(victim.serial, victim)
+            return
+        if heir is not None and heir.done:
+            # A fork has ended it first.
+            heir = None
+        if heir is not None:
+            # Before any call: if an exception strikes in one, the repair finds the room in the heir's hands. Else
+            # others could take it, and the heir would go past a limit.
+            heir.reserved = heir.nbytes
+        self.unlink(victim)
+        if len(victim.pins) > 1:
+            self.prune(victim)
+        if heir is None:
+            ledger.unmap(victim.size)
+        else:
+            ledger.pass_on(victim.size, heir.nbytes)
+        # Last: a nested look never finds more evictions than unmaps.
+        ledger.evictions += flight.evicted
 
     def settle_orphans(self) -> None:
         """Strike out the given-up maps that are gone by now."""

@@ -21,6 +21,7 @@ from smmap_typed import (
     StaticWindowMapManager,
     WindowCursor,
 )
+from smmap_typed._position import Position
 from support import GRANULE, descriptors_of, forget_the_page_cache, open_descriptor, pattern, write_pattern
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
@@ -191,6 +192,38 @@ def test_flags_that_write_are_refused(path: Path, manager: SlidingWindowMapManag
     with pytest.raises(ValueError, match="flags must not"):
         manager.make_cursor(path).use_region(0, 0, flags)
     assert path.stat().st_size == SIZE
+
+
+@pytest.mark.pure
+def test_as_much_as_there_is_in_the_current_window_is_a_hit(
+    path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is called, at the first byte as at the last from which half a window follows, or the file's end."""
+
+    def call(*_: object) -> None:
+        raise AssertionError("the cursor moves")
+
+    first, last = manager.make_cursor(path).use_region(0, 1), manager.make_cursor(path).use_region(SIZE - 1, 1)
+    begin = SIZE - 2 * GRANULE
+    with monkeypatch.context() as patch:
+        patch.setattr(Position, "move", call)
+        for cursor, end, offsets in (first, 2 * GRANULE, (0, 5, GRANULE)), (last, SIZE, (begin, SIZE - 5, SIZE - 1)):
+            for offset in offsets:
+                cursor.use_region(offset)
+                assert (cursor.ofs_begin(), cursor.ofs_end()) == (offset, end)
+    # A byte further on, less than half a window follows.
+    first.use_region(GRANULE + 1)
+    assert (first.ofs_begin(), first.ofs_end()) == (GRANULE + 1, 3 * GRANULE)
+
+
+@pytest.mark.parametrize("arguments", [(1.0,), (0, 0.0), (1.5, 0.0), ("1",), (0, None)])
+def test_what_is_no_integer_is_refused_in_the_current_window(
+    path: Path, manager: SlidingWindowMapManager, arguments: tuple[int, ...]
+) -> None:
+    cursor = manager.make_cursor(path).use_region(0)
+    with pytest.raises(TypeError):
+        cursor.use_region(*arguments)
+    assert (cursor.ofs_begin(), cursor.size()) == (0, 2 * GRANULE)
 
 
 def test_flags_reach_open(path: Path, manager: SlidingWindowMapManager) -> None:

@@ -1,11 +1,13 @@
 """The gate: a call that is always left something to do comes to an end."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
 
 import pytest
 from typing_extensions import override
 
-from smmap_typed import ReentrantCallError
+from smmap_typed import ReentrantCallError, SlidingWindowMapManager, _gate
 from smmap_typed._events import Note
 from smmap_typed._gate import Call, Flight, Guarded
 
@@ -62,3 +64,21 @@ def test_a_nested_call_waits_for_no_flight_and_for_no_lock() -> None:
             nested.wait(Flight())
         with guarded.lock, pytest.raises(ReentrantCallError, match="needs its lock, which is taken"):
             nested.locked(lambda: None)
+
+
+def test_a_lock_that_is_not_had_changes_nothing(
+    path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that is released is always the one that was taken."""
+
+    def strike(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = manager._core.evictor.lock
+    with monkeypatch.context() as patch:
+        patch.setattr(_gate, "repeat", strike)
+        with pytest.raises(KeyboardInterrupt):
+            manager._core.evictor.guard_by(Lock())
+    assert manager._core.evictor.lock is before
+    assert manager.make_cursor(path).use_region(0, 1).size() == 1
+    assert not before.locked()

@@ -6,11 +6,15 @@ replaces a reference whose old value holds the last reference to a map. Where on
 build reads freed memory; the debug allocator, which overwrites that, makes it crash at once.
 """
 
+import importlib
+import pkgutil
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+import smmap_typed
 from support import GRANULE, run_python, write_pattern
 
 PROGRAM: Final = """
@@ -69,3 +73,16 @@ def test_a_callback_that_runs_in_a_replacement_finds_nothing_freed(
     write_pattern(path, 8 * GRANULE)
     done = run_python(PROGRAM, path, str(GRANULE), step)
     assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")
+
+
+def test_no_compiled_class_is_open_to_weak_references() -> None:
+    """They are not cleared by mypyc: one to an object that is gone would lead to what is freed."""
+    found = [module.name for module in pkgutil.iter_modules(smmap_typed.__path__)]
+    names = [name for name in found if name.startswith("_") and not name.startswith("__")]
+    modules = [importlib.import_module(f"smmap_typed.{name}") for name in names]
+    compiled = [module for module in modules if str(module.__file__).endswith(tuple(EXTENSION_SUFFIXES))]
+    assert bool(compiled) == smmap_typed.COMPILED
+    classes = [kind for module in compiled for kind in vars(module).values() if isinstance(kind, type)]
+    # What a compiled module imports is none of its own; a named tuple stays Python.
+    own = [kind for kind in classes if any(kind.__module__ == module.__name__ for module in compiled)]
+    assert [kind.__name__ for kind in own if kind.__weakrefoffset__ and not issubclass(kind, tuple)] == []
