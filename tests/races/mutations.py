@@ -164,7 +164,7 @@ MUTATIONS: Final = (
     _mutation(
         "writes the place in two steps",
         Position.move,
-        ("self.swap((view, hold,", "self.place = (view, hold, *self.place[2:]); self.swap((view, hold,"),
+        ("self.place = (view, hold,", "self.place = (view, hold, *self.place[2:]); self.place = (view, hold,"),
         found_by=scenarios.ReadAgainstMove,
     ),
     _mutation(
