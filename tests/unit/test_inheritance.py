@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from interrupts import Struck
 from smmap_typed import SlidingWindowMapManager, _evictor
 from smmap_typed._gate import Flight
 from smmap_typed._inventory import Inventory
@@ -17,10 +18,6 @@ from support import GRANULE, pattern
 pytestmark = pytest.mark.pure
 
 W = 2 * GRANULE
-
-
-class Struck(BaseException):
-    """Of a signal's handler."""
 
 
 @pytest.fixture
