@@ -24,11 +24,11 @@ FREE_THREADED: Final = ["3.13t", "3.14t"]
 PLATFORMS: Final = [("linux", "Linux"), ("darwin", "Darwin"), ("win32", "Windows")]
 
 # Unit tests that a session of their own runs, under one interpreter and with what they need.
-DOCUMENTATION_TESTS: Final = "tests/unit/test_documentation.py"
+DOCUMENTATION_TESTS: Final = "tests/unit/project/test_documentation.py"
 SITE_TESTS: Final = "tests/site"
-STUB_TESTS: Final = "tests/unit/test_stubs.py"
-BENCHMARK_TESTS: Final = "tests/unit/test_benchmarks.py"
-PAGE_TESTS: Final = ("tests/unit/test_guarded_fields.py", "tests/unit/test_performance_page.py")
+STUB_TESTS: Final = "tests/unit/project/test_stubs.py"
+BENCHMARK_TESTS: Final = "tests/unit/project/test_benchmarks.py"
+PAGE_TESTS: Final = ("tests/unit/project/test_guarded_fields.py", "tests/unit/project/test_performance_page.py")
 WHEEL_TESTS: Final = "tests/packaging/test_wheels.py"
 # The state machines by themselves: the others show that machines find defects, or bring threads together.
 MACHINE_TESTS: Final = tuple(f"tests/stateful/test_{name}.py" for name in ("machine", "scripted", "lifetimes"))

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.contest import Line, Row, Target
 from benchmarks.rows import ROWS
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 PAGE: Final = ROOT / "docs/performance.md"
 RESULTS: Final = sorted(ROOT.glob("benchmarks/results/*.json"))
 PICTURES: Final = sorted(ROOT.glob("docs/pictures/*.svg"))

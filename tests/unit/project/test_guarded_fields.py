@@ -12,7 +12,7 @@ from typing import Final
 import smmap_typed
 
 LIBRARY: Final = Path(smmap_typed.__file__).parent
-PAGE: Final = Path(__file__).parents[2] / "docs/thread-safety.md"
+PAGE: Final = Path(__file__).parents[3] / "docs/thread-safety.md"
 MODULES: Final = [ast.parse(path.read_text()) for path in sorted(LIBRARY.glob("*.py"))]
 CONTAINERS: Final = re.compile(r"\b(dict|list|set|deque|IdleQueue)\b")
 # Immutable by their kind: the names of their fields may be those of others that change.

@@ -380,7 +380,7 @@ def test_bench_compares_all_ways_and_draws_them(tmp_path: Path) -> None:
 
 def test_the_page_shows_what_the_commands_print(tmp_path: Path) -> None:
     """Each command after a dollar sign is run as it stands, on the file that the page describes."""
-    page = (Path(__file__).parents[2] / "docs/command-line.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/command-line.md").read_text()
     (tmp_path / "demo").write_bytes(b"needle, hay hay\n" * 65536)
     (tmp_path / "sums").write_bytes(run(tmp_path, "hash", "demo").stdout)
     shown = re.findall(r"^\$ smmap-typed (.*)\n((?:[^$`].*\n)+)", page, re.MULTILINE)

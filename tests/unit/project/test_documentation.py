@@ -16,7 +16,7 @@ import pytest
 
 import smmap_typed
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FENCE: Final = re.compile(r"^```.*$", re.MULTILINE)
 

@@ -11,7 +11,7 @@ import pytest
 import smmap_typed
 from smmap_typed.testing._invariants import IDENTIFIERS
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 LIBRARY: Final = Path(smmap_typed.__file__).parent
 PAGE: Final = ROOT / "docs/invariants.md"
 # About what a thread does, not about what is: no look at one instant can tell.

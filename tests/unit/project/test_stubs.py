@@ -20,7 +20,7 @@ import pytest
 
 import smmap_typed
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 STUBS: Final = ROOT / "stubs"
 
 RENAMED: Final = {"MapRegion": "Region", "MapWindow": "Window"}
