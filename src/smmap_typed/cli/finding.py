@@ -6,7 +6,8 @@ From there on both searches agree, because the place where a search continues de
 is therefore that of a single search from left to right. Does not depend on the terminal.
 
 The library's ``finditer`` cannot be used here. It searches from left to right, each piece from the end of the last
-match in the piece before, so threads cannot share the work; and it cuts a match that is too long, which must be an error.
+match in the piece before, so threads cannot share the work; and it cuts a match that is too long, which has to be an
+error here.
 """
 
 import copy
@@ -116,8 +117,8 @@ _Spans = tuple["array[int]", "array[int]"]
 def search(manager: SlidingWindowMapManager, paths: Iterable[str], pattern: Pattern, threads: int) -> Generator[Found]:
     """Yield the matches in each piece of each path, in order, searched by ``threads`` threads.
 
-    A file that cannot be read yields one error and nothing more. Closing the iterator ends the search after the pieces
-    that are being searched.
+    A file that cannot be read yields one error, and nothing after it. Closing the iterator ends the search after the
+    pieces that are being searched.
 
     :raises TooLongError: for a match longer than ``pattern.longest``.
     """
@@ -204,7 +205,7 @@ def _reader(cursor: WindowCursor) -> Callable[[int, int], memoryview]:
 
 
 def _spans(piece: _Piece, pattern: Pattern, start: int | None = None) -> _Spans:
-    """Return where the matches of a piece begin and end if the search starts at ``start``, by default its first byte."""
+    """Return where the matches of a piece begin and end if the search starts at ``start`` (default: first byte)."""
     begins, ends = array("q"), array("q")
     for begin, end in _scan(piece, pattern, piece.begin if start is None else start):
         begins.append(begin)

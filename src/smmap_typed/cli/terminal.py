@@ -35,7 +35,7 @@ class Output:
         self.is_terminal: Final = sys.stdout.isatty()
 
     def write(self, data: bytes) -> None:
-        """Write all of ``data``. Raise Exit(141) if the reader has gone; after other errors print a line, raise Exit(1)."""
+        """Write all of ``data``; Exit(141) if the reader has gone, one line and Exit(1) after another error."""
         try:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -47,7 +47,7 @@ class Output:
             raise typer.Exit(1) from None
 
     def name(self, path: str) -> bytes:
-        """Return ``path`` for a line of output: escaped as by sha256sum; on a terminal, with printable characters only."""
+        """Return ``path`` for one line: escaped as by sha256sum, and with only printable characters on a terminal."""
         return (printable(path) if self.is_terminal else path.translate(_ESCAPES)).encode(
             sys.getfilesystemencoding(), "surrogateescape"
         )
