@@ -1,4 +1,4 @@
-"""``smmap-typed find``: prints where bytes or a regular expression occur in files, as ``grep --byte-offset`` does."""
+"""``smmap-typed find``: prints the offsets at which bytes or a regular expression occur in files."""
 
 import os
 import re

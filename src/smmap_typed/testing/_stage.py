@@ -125,7 +125,7 @@ class Stage(RuleBasedStateMachine):
             same_bytes(view[: len(content)], content, "what the view shows")
         agree_with_the_kernel(self.model, self.strangers)
 
-    # How.
+    # Helpers.
 
     def at(self, place: int) -> int:
         """Scale a number of bytes that was drawn for granules to the size of the windows."""

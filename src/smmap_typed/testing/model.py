@@ -251,7 +251,7 @@ class Model(Regions):
                 cursor.kept, cursor.region = cursor.region, None
         self.let_go_of_closed()
 
-    # How.
+    # Helpers.
 
     def _see(self, cursor: Cursor) -> Seen:
         """The file as the cursor sees it: as at its first use, or as it is now if this is the first use."""
