@@ -1,13 +1,13 @@
-"""Eight threads read every object of one git pack, each with a gitdb database of its own, under tight limits.
+"""Eight threads read every object of one git pack, each with its own gitdb database, under tight limits.
 
-All share one manager of mapped windows: first smmap's, which gitdb is made for, then smmap_typed's in its place. The
-SHA-1 of each object is checked, and one line for each library says what came of it. Needs git, and::
+All threads share one manager of mapped windows: first smmap's, for which gitdb is written, then smmap_typed's in its
+place. The program checks the SHA-1 of each object and prints one line for each library. It needs git, and::
 
     python -m pip install gitdb smmap-typed
     python examples/gitdb_threads.py
 
-Each library works in a process of its own, since it may crash or hang. The exit status is 0 if all that smmap_typed
-gave was right.
+Each library runs in its own process, because it may crash or hang. The exit status is 0 if all objects that were read
+through smmap_typed are right.
 """
 
 import hashlib
@@ -37,12 +37,12 @@ OBJECTS: Final = 3 * FILES * VERSIONS
 
 WINDOW_SIZE: Final = 64 * 1024
 MAX_MEMORY_SIZE: Final = 8 * WINDOW_SIZE
-# Tight, and enough: each thread sees an object and the one that it is a delta of, and all see the index of the pack.
+# Tight but enough: each thread needs an object and the base of its delta, and all threads share the pack's index.
 MAX_OPEN_HANDLES: Final = 2 * THREADS + 1
 
 
 class Stream(Protocol):
-    """An object, as gitdb gives it; gitdb itself has no types."""
+    """An object as gitdb returns it; gitdb itself has no types."""
 
     type: bytes
 
@@ -50,14 +50,14 @@ class Stream(Protocol):
 
 
 class Database(Protocol):
-    """What is used of ``gitdb.db.PackedDB``."""
+    """The part of ``gitdb.db.PackedDB`` that is used here."""
 
     def sha_iter(self) -> Iterator[bytes]: ...
     def stream(self, sha: bytes) -> Stream: ...
 
 
 def main() -> None:
-    """Make the pack, and let both libraries read it."""
+    """Make the pack, and read it with both libraries."""
     with tempfile.TemporaryDirectory() as folder:
         make_pack(Path(folder))
         statuses = [read_in_a_process(library, folder) for library in ("smmap", "smmap_typed")]
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def make_pack(repository: Path) -> None:
-    """A repository with all its objects in one pack, the same each time."""
+    """Make a repository with all its objects in one pack, the same each time."""
     environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
     def git(*arguments: str, stdin: bytes = b"") -> None:
@@ -77,7 +77,7 @@ def make_pack(repository: Path) -> None:
 
 
 def history() -> Iterator[bytes]:
-    """Commits for ``git fast-import``: files that hardly compress, and then each with a little change."""
+    """Commits for ``git fast-import``: files that hardly compress, and later a slightly changed version of each."""
     source = random.Random(1)
     contents = [source.randbytes(source.randrange(24 * 1024)) for _ in range(FILES)]
     for number in range(FILES * VERSIONS):
@@ -89,7 +89,7 @@ def history() -> Iterator[bytes]:
 
 
 def read_in_a_process(library: str, repository: str) -> int:
-    """Print what comes of it, whatever it is, and return the exit status."""
+    """Read with one library in a new process, print the outcome, and return the exit status."""
     command = (sys.executable, __file__, library, repository)
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
@@ -107,9 +107,9 @@ def read_in_a_process(library: str, repository: str) -> int:
 
 
 def read_with(library: str, repository: str) -> None:
-    """Read the pack in threads, print what came of it, and exit with 0 if all was right."""
+    """Read the pack in threads, print the outcome, and exit with status 1 unless all objects are right."""
     if library == "smmap_typed":
-        # From here on, what imports smmap gets smmap_typed.
+        # From here on, imports of smmap get smmap_typed.
         compat.install()
     manager = import_module("smmap").SlidingWindowMapManager(WINDOW_SIZE, MAX_MEMORY_SIZE, MAX_OPEN_HANDLES)
     for module in ("gitdb.util", "gitdb.pack"):
@@ -117,7 +117,7 @@ def read_with(library: str, repository: str) -> None:
 
     verdicts: list[str] = []
     threads = [threading.Thread(target=read_all, args=(repository, seed, verdicts)) for seed in range(THREADS)]
-    # Take turns often, as threads on many processors do.
+    # Switch threads often, as if there were many processors.
     sys.setswitchinterval(1e-5)
     began = time.monotonic()
     for thread in threads:
@@ -136,11 +136,11 @@ def read_with(library: str, repository: str) -> None:
 
 
 def read_all(repository: str, seed: int, verdicts: list[str]) -> None:
-    """Read every object of the pack in an order of our own, and add a verdict on each."""
+    """Read every object of the pack in an order that depends on ``seed``, and add a verdict for each."""
     try:
         database: Database = import_module("gitdb.db").PackedDB(f"{repository}/objects/pack")
         names = list(database.sha_iter())
-    except Exception as error:  # noqa: BLE001 - whatever it is, the pack could not be opened
+    except Exception as error:  # noqa: BLE001 - any error means that the pack could not be opened
         verdicts.append(f"{type(error).__name__}: {error}")
         return
     random.Random(seed).shuffle(names)
@@ -148,11 +148,11 @@ def read_all(repository: str, seed: int, verdicts: list[str]) -> None:
 
 
 def judge(database: Database, name: bytes) -> str:
-    """Whether what ``database`` has under ``name`` hashes to it."""
+    """Read the object called ``name``, and say whether its SHA-1 is ``name``."""
     try:
         stream = database.stream(name)
         content = stream.read()
-    except Exception as error:  # noqa: BLE001 - whatever it is, there is no object
+    except Exception as error:  # noqa: BLE001 - any error means that there is no object
         return f"{type(error).__name__}: {error}"
     digest = hashlib.sha1(b"%s %d\0%s" % (stream.type, len(content), content)).digest()
     return "right" if digest == name else "wrong"

@@ -1,7 +1,7 @@
 """A reader of git packs: prints name, type and size of each object of the given pack.
 
-Windows slide along it, and jump back to what a delta changes. The few objects that were
-read last are in memory, and no others.
+The buffer moves its window along the pack, and back to the base of a delta. Only the few
+objects that were read last are kept in memory.
 """
 
 import functools
@@ -17,13 +17,13 @@ OFFSET_DELTA, NAME_DELTA = 6, 7
 
 
 def digits(data: Sequence[int], at: int) -> tuple[list[int], int]:
-    """A number's digits of seven bits, and where it ends: its last byte is below 128."""
+    """Return the seven-bit digits of a number, and where it ends: its last byte is below 128."""
     end = next(end for end in range(at + 1, len(data) + 1) if data[end - 1] < 128)
     return [data[place] & 127 for place in range(at, end)], end
 
 
 def patched(base: bytes, delta: bytes) -> bytes:
-    """What ``delta`` makes: after two sizes it has bytes to insert, and ranges to copy."""
+    """Apply ``delta`` to ``base``: after two sizes, it has bytes to insert and ranges to copy."""
     at, result = digits(delta, digits(delta, 0)[1])[1], bytearray()
     while at < len(delta):
         code, at, fields = delta[at], at + 1, bytearray(7)
@@ -40,12 +40,12 @@ def patched(base: bytes, delta: bytes) -> bytes:
 
 
 def objects(pack: SlidingWindowMapBuffer) -> Iterator[tuple[str, str, int]]:
-    """Name, type and size of each object, in the order of the pack."""
+    """Yield name, type and size of each object, in the order of the pack."""
     offsets, place = dict[bytes, int](), 12
 
     @functools.lru_cache(maxsize=16)
     def read(begin: int) -> tuple[str, bytes, int]:
-        """Type and content of the object that begins there, and where the next one does."""
+        """Return the type and content of the object at ``begin``, and where the next one begins."""
         kind, at, base = pack[begin] >> 4 & 7, digits(pack, begin)[1], 0
         if kind == OFFSET_DELTA:
             back, at = digits(pack, at)

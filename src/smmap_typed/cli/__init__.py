@@ -1,7 +1,7 @@
-"""The command line, ``smmap-typed``, with the extra ``cli`` (typer and rich).
+"""The command line, ``smmap-typed``. Needs the extra ``cli`` (typer and rich).
 
-``app`` puts the commands together, each of which has a module ``..._command`` that turns arguments into calls and
-results into lines; ``terminal`` and ``options`` are what they share. The work is in ``hashing``, ``checking``,
-``finding``, ``drawing`` and ``racing``, which know nothing of the terminal and need neither typer nor rich.
-All of it uses the library as any other program could.
+``app`` combines the commands. Each command has a module ``..._command`` that turns arguments into calls and results
+into lines; the commands share ``options``, ``terminal``, ``progress`` and ``sizes``. The modules ``hashing``,
+``checking``, ``finding``, ``drawing`` and ``racing`` do the work. They do not depend on the terminal, on typer or on
+rich.
 """

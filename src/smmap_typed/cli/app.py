@@ -1,4 +1,4 @@
-"""The commands put together, and how each of them ends: one line and a status, whatever happens."""
+"""The application: combines the commands, and turns errors into one line and an exit status."""
 
 import shutil
 import sys
@@ -19,10 +19,10 @@ _FAILED: Final = 1
 _USAGE_ERROR: Final = 2
 _INTERRUPTED: Final = 130
 
-# Of its own, help is never narrower than 50 columns.
+# Without this setting, the help is at least 50 columns wide, which is too wide for narrow terminals.
 _HELP_WIDTH: Final = max(min(shutil.get_terminal_size().columns, 80) - 2, 20)
 
-# typer exports it by no name of its own: old versions take it from click, new ones from a copy of click inside.
+# typer does not export this class: old versions import it from click, new ones contain a copy of click.
 _UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 app: Final = typer.Typer(
@@ -41,7 +41,7 @@ app.command("bench", epilog="Example: smmap-typed bench --svg bench.svg big.pack
 
 
 def run() -> None:
-    """Run the command line on ``sys.argv``; ends with SystemExit."""
+    """Run the command line on ``sys.argv``, and exit with its status (SystemExit)."""
     complete_streams()
     try:
         status: object = app(standalone_mode=False)
@@ -51,15 +51,15 @@ def run() -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = _INTERRUPTED
     except SystemExit:
-        # typer found that nobody reads its help.
+        # typer exits this way when the reader of its help has gone.
         status = NOBODY_READS
     except OSError as error:
-        # It could not write its help: commands answer for what they write.
+        # typer could not write its help; the commands handle errors of their own output.
         complain(f"cannot write: {reason(error)}")
         silence(sys.stdout)
         status = _FAILED
     if status == _INTERRUPTED:
-        # Ctrl-C may have struck when rich had just hidden it, and was not yet ready to bring it back.
+        # Ctrl-C may have struck after rich hid the cursor, and before rich was ready to show it again.
         console(sys.stdout).show_cursor()
         console(sys.stderr).show_cursor()
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,4 +1,4 @@
-"""``smmap-typed bench``: compares this library with smmap, one big map and ``pread`` on a file, as table or picture."""
+"""``smmap-typed bench``: compares this library with smmap, one big map and ``pread``; prints a table or draws it."""
 
 import io
 import sys
@@ -23,26 +23,26 @@ _TABLE_WIDTH: Final = 60
 def bench(
     file: OneFile,
     *,
-    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="How often; medians are shown.")] = 5,
-    reads: Annotated[int, typer.Option(min=1, metavar="N", help="Reads at random in each round.")] = 10_000,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of rounds; medians are shown.")] = 5,
+    reads: Annotated[int, typer.Option(min=1, metavar="N", help="Random reads in each round.")] = 10_000,
     svg: Annotated[
-        str, typer.Option(metavar="OUT", help="Draw the table into this file, too.", show_default=False)
+        str, typer.Option(metavar="OUT", help="Also draw the table into this file.", show_default=False)
     ] = "",
     window_size: WindowSize = WINDOW_SIZE,
     max_memory: MaxMemory = MAX_MEMORY,
     max_handles: MaxHandles = MAX_HANDLES,
 ) -> None:
-    """Compare ways to read FILE, which is in memory by then: all of it in steps of 1 MiB, and 4 KiB at random.
+    """Compare ways to read FILE from the page cache: all of it in steps of 1 MiB, and 4 KiB at random places.
 
-    The ways are this library, smmap if it is installed, one mmap of the whole file, and pread. A ratio above 1 says how
-    many times as long it takes as this library.
+    The ways are this library, smmap if it is installed, one mmap of the whole file, and pread. A ratio above 1 means
+    that a way takes that many times as long as this library.
     """
     try:
         with SlidingWindowMapManager() as probe:
             size = probe.make_cursor(file).file_size()
         if not size:
             fail(f"{printable(file)}: an empty file has nothing to read")
-        # On a terminal alone, and gone when it is done: a large file takes its time.
+        # Shown on a terminal only, and removed at the end: a large file takes a while.
         with console(sys.stderr).status(f"{rounds} rounds"):
             results = race(file, window_size, max_memory, max_handles, rounds, reads)
     except OSError as error:
@@ -57,7 +57,7 @@ def bench(
 
 
 _Columns = dict[str, list[tuple[str, str]]]
-"""Below a heading, for each way of reading: a figure, and its ratio to this library's."""
+"""By heading, for each way of reading: a figure, and its ratio to the figure of this library."""
 
 
 def _sequential(results: list[Result], size: int) -> _Columns:
@@ -83,7 +83,7 @@ def _table(results: list[Result], columns: _Columns) -> Table:
 
 
 def _print(title: str, tables: list[Table]) -> None:
-    """As lines, the same on a terminal and in a pipe, but for terminals that are narrower than the table."""
+    """Print plain lines; the caller has split the table if the terminal is too narrow for it."""
     lines = Console(file=io.StringIO(), width=_PICTURE_WIDTH, record=True, color_system=None)
     lines.print(*tables, sep="\n")
     text = "\n".join(line.rstrip() for line in lines.export_text().splitlines())

@@ -1,6 +1,6 @@
-"""Files of checksums as ``sha256sum`` writes them: one line for each file, read and judged.
+"""Parsing checksum files as ``sha256sum`` writes them, with one line for each file.
 
-Pure: knows neither files nor the terminal.
+Pure: touches neither files nor the terminal.
 """
 
 import re
@@ -17,19 +17,19 @@ _MEANING: Final = {b"\\": b"\\", b"n": b"\n", b"r": b"\r"}
 @final
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One line of a file of checksums."""
+    """One line of a checksum file."""
 
     name: bytes
-    """The file's, as it is in the file system."""
+    """The name of the file, as it is in the file system."""
     digest: str
     """Lower-case hexadecimal."""
 
 
 def parse_checksums(text: bytes, digest_size: int) -> tuple[list[Expected], int]:
-    r"""The lines of ``text`` with a digest of ``digest_size`` bytes, and how many are improperly formatted.
+    r"""Return the lines of ``text`` with digests of ``digest_size`` bytes, and the number of badly formatted lines.
 
-    A star before the name, for what was read as binary, means nothing. A backslash in front of the line says that the
-    name is escaped. Empty lines and those that begin with ``#`` are passed over.
+    A star before the name, which marks a file that was read as binary, is ignored. A backslash at the start of the line
+    means that the name is escaped. Empty lines and lines that begin with ``#`` are skipped.
 
     >>> parse_checksums(b"\\d3 *line\\nfeed\nnonsense\n", 1)
     ([Expected(name=b'line\nfeed', digest='d3')], 1)

@@ -1,4 +1,4 @@
-"""``smmap-typed find``: prints where bytes or a regular expression occur in files, as ``grep --byte-offset`` does."""
+"""``smmap-typed find``: prints the offsets at which bytes or a regular expression occur in files."""
 
 import os
 import re
@@ -32,7 +32,7 @@ _FAILED: Final = 2
 
 
 def find(
-    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="What to look for.", show_default=False)],
+    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="What to search for.", show_default=False)],
     files: Files,
     *,
     as_hex: Annotated[bool, typer.Option("--hex", help="PATTERN is hexadecimal, with or without spaces.")] = False,
@@ -45,10 +45,10 @@ def find(
             parser=size_option,
             metavar="SIZE",
             show_default="4KiB",
-            help="With --regex: bytes that a match and all it looks at has at most; a longer match is an error.",
+            help="With --regex: maximum bytes that a match may look at; a longer match is an error.",
         ),
     ] = _LONGEST,
-    count: Annotated[bool, typer.Option("--count", help="Print how many there are instead.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Print the number of matches instead.")] = False,
     threads: Threads = THREADS,
     window_size: WindowSize = WINDOW_SIZE,
     max_memory: MaxMemory = MAX_MEMORY,
@@ -56,8 +56,8 @@ def find(
 ) -> None:
     """Print the offset of each occurrence of PATTERN in each FILE, in order and without overlap.
 
-    With several files the name stands before it. The exit status is 0 if there is any, 1 if there is none, and 2 if a
-    file could not be read.
+    With several files, each offset follows the name of its file. The exit status is 0 if there is a match, 1 if there
+    is none, and 2 if a file could not be read.
     """
     wanted = _pattern(pattern, max_length, as_hex=as_hex, as_regex=as_regex)
     with (
@@ -93,7 +93,7 @@ def _pattern(pattern: str, max_length: int, *, as_hex: bool, as_regex: bool) -> 
 
 
 def _print_all(found: Iterator[Found], *, named: bool, count: bool) -> int:
-    """Print what is found as it comes; the exit status."""
+    """Print matches as they arrive, and return the exit status."""
     output = Output()
     total = in_file = 0
     failed = False

@@ -1,12 +1,13 @@
-"""Searching many files through one shared manager, in pieces that threads take in parallel: the work of ``find``.
+"""Searching many files through one shared manager, in pieces and in parallel threads: the work of ``find``.
 
-Each piece is searched as if no match ran into it from the left, and what it finds is put right afterwards, where one
-did: from the end of that match the search is repeated, until it finds what the piece had found, too. From there on
-both agree, since where a search goes on depends on the last match alone. So the result is that of one search from
-left to right. Knows nothing of the terminal.
+A thread searches its piece as if no match reached into the piece from the left. If one did, the result is corrected
+afterwards: the search is repeated from the end of that match until it finds a match that the thread has found as well.
+From there on both searches agree, because the place where a search continues depends only on the last match. The result
+is therefore that of a single search from left to right. Does not depend on the terminal.
 
-The library's ``finditer`` goes from left to right itself, each piece beginning where the last match of the one before
-ended, so it cannot be what several threads do at once; and it has nothing for a match that is too long but to cut it.
+The library's ``finditer`` cannot be used here. It searches from left to right, each piece from the end of the last
+match in the piece before, so threads cannot share the work; and it cuts a match that is too long, which has to be an
+error here.
 """
 
 import copy
@@ -24,25 +25,25 @@ from smmap_typed.manager import SlidingWindowMapManager
 
 __all__ = ["Found", "Literal", "Pattern", "Regex", "TooLongError", "search"]
 
-# Bytes that one thread searches in one go, unless windows are smaller.
+# Bytes that a thread searches in one step; less if half a window is smaller.
 _PIECE: Final = 4 * 1024 * 1024
 
 
 class Pattern(Protocol):
-    """What to search for."""
+    """A pattern to search for."""
 
     @property
     def longest(self) -> int:
-        """Bytes that a match, with all that it looks at before and after, has at most."""
+        """The most bytes of a match, including the bytes before and after that the pattern looks at."""
         ...
 
     def scan(self, piece: memoryview, start: int) -> Generator[tuple[int, int]]:
-        """Where matches begin and end from ``start`` on, in order and without overlap."""
+        """Yield begin and end of each match from ``start`` on, in order and without overlap."""
         ...
 
 
 class TooLongError(ValueError):
-    """A match is longer than the longest that was promised, so that it may have been cut by the end of a piece."""
+    """A match is longer than ``Pattern.longest``, so the end of a piece may have cut it."""
 
     def __init__(self, offset: int, longest: int) -> None:
         super().__init__(f"the match at {offset} is longer than {longest} bytes; raise --max-length")
@@ -51,17 +52,17 @@ class TooLongError(ValueError):
 @final
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """Some bytes, at least one."""
+    """A byte string, not empty."""
 
     needle: bytes
 
     @property
     def longest(self) -> int:
-        """Its length."""
+        """The length of the needle."""
         return len(self.needle)
 
     def scan(self, piece: memoryview, start: int) -> Generator[tuple[int, int]]:
-        """As ``bytes.find``; a copy of the piece, since only bytes have that, and it costs less than ``re`` does."""
+        """Search with ``bytes.find``. It needs a copy of the piece, which costs less than searching with ``re``."""
         data, size = bytes(piece[start:]), len(self.needle)
         found = data.find(self.needle)
         while found >= 0:
@@ -72,13 +73,13 @@ class Literal:
 @final
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """A regular expression on bytes, empty matches left out."""
+    """A regular expression on bytes; empty matches are left out."""
 
     pattern: re.Pattern[bytes]
     longest: int
 
     def scan(self, piece: memoryview, start: int) -> Generator[tuple[int, int]]:
-        """As ``re.finditer``."""
+        """Search with ``re.finditer``."""
         for match in self.pattern.finditer(piece, start):
             if match.end() > match.start():
                 yield match.span()
@@ -87,40 +88,41 @@ class Regex:
 @final
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a piece of a file holds, or that the file, from here on, could not be read."""
+    """The matches in one piece of a file, or the error that stopped reading the file."""
 
     path: str
     offsets: "array[int]"
-    """Where matches begin, ascending."""
+    """Where matches begin, in ascending order."""
     last: bool
-    """Whether the file has no more pieces."""
+    """Whether this is the last piece of the file."""
     error: OSError | None = None
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of a file, in which matches begin that are its own."""
+    """A part of a file. A match belongs to the piece in which it begins."""
 
     path: str
     source: Callable[[int, int], memoryview]
     begin: int
     end: int
     size: int
-    """Bytes of the file."""
+    """Size of the file, in bytes."""
 
 
 _Spans = tuple["array[int]", "array[int]"]
 
 
 def search(manager: SlidingWindowMapManager, paths: Iterable[str], pattern: Pattern, threads: int) -> Generator[Found]:
-    """What each piece of each path holds, in their order, searched by ``threads`` threads.
+    """Yield the matches in each piece of each path, in order, searched by ``threads`` threads.
 
-    A file that fails is reported and left. Closing the iterator ends the search after the pieces under way.
+    A file that cannot be read yields one error, and nothing after it. Closing the iterator ends the search after the
+    pieces that are being searched.
 
     :raises TooLongError: for a match longer than ``pattern.longest``.
     """
-    # A thread may stand on two windows: its own, and one more at the edge.
+    # A thread may pin two windows: one for its piece, and one more at its edge.
     pool = ThreadPoolExecutor(max(min(threads, manager.max_file_handles() // 2), 1), "find")
     ahead: deque[tuple[_Piece, Future[_Spans]]] = deque()
     try:
@@ -153,7 +155,7 @@ def _scheduled(
     pattern: Pattern,
     depth: int,
 ) -> "Iterator[tuple[_Piece, Future[_Spans]] | Found]":
-    """Each piece with its search, ``depth`` of which are begun before they are due."""
+    """Yield each piece with its search; up to ``depth`` searches run ahead of the one that is due."""
     for piece in pieces:
         if isinstance(piece, Found):
             yield from _emptied(ahead)
@@ -183,11 +185,11 @@ def _pieces(manager: SlidingWindowMapManager, paths: Iterable[str]) -> Iterator[
 
 
 def _opened(manager: SlidingWindowMapManager, path: str) -> tuple[Callable[[int, int], memoryview], int]:
-    """How to read a file, and its size."""
+    """Return a function that reads the file, and the size of the file."""
     cursor = manager.make_cursor(path)
     if size := cursor.file_size():
         return _reader(cursor), size
-    # Files in /proc and /sys have content and say that they are empty.
+    # Files in /proc and /sys report a size of 0 although they have content.
     with open(path, "rb") as file:
         content = file.read()
     return lambda offset, count: memoryview(content)[offset : offset + count], len(content)
@@ -195,7 +197,7 @@ def _opened(manager: SlidingWindowMapManager, path: str) -> tuple[Callable[[int,
 
 def _reader(cursor: WindowCursor) -> Callable[[int, int], memoryview]:
     def view(offset: int, size: int) -> memoryview:
-        # A cursor of its own, which sees the same file: no thread moves another's, and it lets go with the call.
+        # Each call has its own cursor on the same state of the file, so no thread moves the cursor of another one.
         with copy.copy(cursor) as own:
             return own.view(offset, size)
 
@@ -203,7 +205,7 @@ def _reader(cursor: WindowCursor) -> Callable[[int, int], memoryview]:
 
 
 def _spans(piece: _Piece, pattern: Pattern, start: int | None = None) -> _Spans:
-    """Where the matches of a piece begin and end if the search begins at ``start``, by default at its first byte."""
+    """Return where the matches of a piece begin and end if the search starts at ``start`` (default: first byte)."""
     begins, ends = array("q"), array("q")
     for begin, end in _scan(piece, pattern, piece.begin if start is None else start):
         begins.append(begin)
@@ -212,10 +214,10 @@ def _spans(piece: _Piece, pattern: Pattern, start: int | None = None) -> _Spans:
 
 
 def _scan(piece: _Piece, pattern: Pattern, start: int) -> Iterator[tuple[int, int]]:
-    # One byte more than a match can see, to either side, so that none takes the end of the view for that of the file.
+    # One byte more than a match can see on either side, so that no match takes the end of the view for the file's end.
     low = max(piece.begin - pattern.longest - 1, 0)
     high = min(piece.end + pattern.longest + 1, piece.size)
-    # Closed in this order: a scanner of ``re`` that is still alive would keep the view from being released.
+    # The scanner is closed first: a scanner of ``re`` that is still alive would prevent the release of the view.
     with piece.source(low, high - low) as view, closing(pattern.scan(view, start - low)) as found:
         for begin, end in found:
             if low + begin >= piece.end:
@@ -226,10 +228,14 @@ def _scan(piece: _Piece, pattern: Pattern, start: int) -> Iterator[tuple[int, in
 
 
 def _settled(piece: _Piece, pattern: Pattern, spans: _Spans, done: int) -> tuple["array[int]", int]:
-    """Where matches really begin if the last one ended at ``done``, and where the last one ends now."""
+    """Return the matches of a piece if the last match before it ended at ``done``, and where the last match ends then.
+
+    ``spans`` is what a search from the piece's first byte found.
+    """
     begins, ends = spans
     if done <= piece.begin or not begins:
-        # A search from further right finds nothing where one from the left finds nothing, but for empty matches.
+        # No match reaches into the piece, or the search from its first byte found nothing: then a search from further
+        # right finds nothing either, except empty matches.
         return begins, ends[-1] if ends else done
     if begins[0] >= done:
         return begins, ends[-1]

@@ -47,14 +47,14 @@ def hash_files(
     max_memory: MaxMemory = MAX_MEMORY,
     max_handles: MaxHandles = MAX_HANDLES,
     algorithm: Annotated[
-        str, typer.Option(callback=_algorithm, metavar="NAME", help="Any of hashlib with a digest of fixed size.")
+        str, typer.Option(callback=_algorithm, metavar="NAME", help="A hashlib algorithm with a digest of fixed size.")
     ] = "sha256",
-    stats: Annotated[bool, typer.Option("--stats", help="Print what the manager did to stderr.")] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="Print the manager's statistics on stderr.")] = False,
 ) -> None:
     """Print the checksum of each FILE in the format of sha256sum, or check those that FILE lists.
 
-    All files are read through one manager, under its limits. The exit status is 1 if a file could not be read, or does
-    not have the checksum that it should have.
+    One manager reads all files, within its limits. The exit status is 1 if a file could not be read, or if its checksum
+    is not the listed one.
     """
     with SlidingWindowMapManager(window_size, max_memory, max_handles) as manager:
         if check:
@@ -68,7 +68,7 @@ def hash_files(
 
 
 def _print_all(results: Iterator[Checksum], bar: Bar) -> int:
-    """Print each result as it comes; the exit status."""
+    """Print each result as it arrives, and return the exit status."""
     output = Output()
     status = 0
     for result in results:
@@ -83,7 +83,7 @@ def _print_all(results: Iterator[Checksum], bar: Bar) -> int:
 
 
 def _check(manager: SlidingWindowMapManager, name: str, algorithm: str, threads: int) -> int:
-    """Check what the file called ``name`` lists; the exit status."""
+    """Check the files that the file ``name`` lists, and return the exit status."""
     try:
         text = sys.stdin.buffer.read() if name == "-" else _content(name)
     except OSError as error:
@@ -123,7 +123,7 @@ def _judge_all(expected: list[Expected], results: Iterator[Checksum], bar: Bar, 
 
 
 def _checked_name(output: Output, path: str) -> bytes:
-    """As sha256sum writes it here, where it escapes less: only what would be two lines."""
+    """Return the name as ``sha256sum --check`` prints it: escaped only if it would take more than one line."""
     if output.is_terminal:
         return output.name(path)
     return os.fsencode(f"\\{escaped(path)}" if "\n" in path else path)
@@ -135,7 +135,7 @@ def _warn(count: int, one: str, many: str) -> None:
 
 
 def _print_stats(stats: ManagerStats) -> None:
-    """One line for each figure, files aside: they are closed, or about to be."""
+    """Print one line for each figure, except the files: they are closed, or about to be."""
     for field in fields(stats):
         if field.name != "files":
             sys.stderr.write(f"{field.name} {getattr(stats, field.name)}\n")

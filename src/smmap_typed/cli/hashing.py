@@ -1,6 +1,6 @@
-"""Checksums of many files through one shared manager: the work of the ``hash`` command, without its command line.
+"""Checksums of many files through one shared manager: the work of ``hash``.
 
-Uses the public API only. Pure but for ``checksums`` itself, which reads files in threads of its own.
+Uses only the public API. Pure except for ``checksums``, which reads files in its own threads.
 """
 
 import hashlib
@@ -15,22 +15,22 @@ from smmap_typed.manager import SlidingWindowMapManager
 
 __all__ = ["Checksum", "check_algorithm", "checksum_line", "checksums", "escaped"]
 
-# How sha256sum keeps one line for each file, whatever its name.
+# sha256sum escapes these characters, so that each file has one line whatever its name.
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
 
-# Bytes that are hashed before a thread looks whether it should stop: some milliseconds.
+# Bytes that a thread hashes before it checks whether it should stop: this takes some milliseconds.
 _STEP: Final = 8 * 1024 * 1024
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What became of one file."""
+    """The checksum of one file, or the error."""
 
     path: str
-    """As it was given."""
+    """The path as it was given."""
     digest: str
-    """Lower-case hexadecimal; empty if there is an error."""
+    """In lower-case hexadecimal; empty if there is an error."""
     error: OSError | None
     """Why there is no digest."""
 
@@ -42,11 +42,11 @@ def checksums(
     threads: int,
     advance: Callable[[int], object] = int,
 ) -> Generator[Checksum, None, None]:
-    """The checksum of each path, in their order and each as soon as it is due, read by ``threads`` threads.
+    """Yield the checksum of each path, in order and each as soon as it is available, computed by ``threads`` threads.
 
-    Each thread pins one window at a time, so that no more than ``threads`` are pinned at any instant, and a manager
-    with a lower handle limit gets only as many threads. Closing the iterator stops the threads. They call ``advance``
-    with the number of bytes that they have just read.
+    Each thread pins one window at a time. If the manager's handle limit is lower than ``threads``, there are only as
+    many threads as handles. Closing the iterator stops the threads. They call ``advance`` with the number of bytes that
+    they have just read.
     """
     stop = Event()
     pool = ThreadPoolExecutor(min(threads, manager.max_file_handles()), "hash")
@@ -79,33 +79,33 @@ def _digest(
                 for start in range(0, len(view), _STEP):
                     if stop.is_set():
                         raise CancelledError
-                    # No name for the slice: one that outlives it would keep the window pinned.
+                    # The slice has no name: a name that outlives this step would keep the window pinned.
                     hasher.update(view[start : start + _STEP])
                     advance(min(_STEP, len(view) - start))
                 offset += len(view)
-            # Before the next window is pinned: two at once in each thread could be more than the handle limit.
+            # Release it before pinning the next window: two windows in each thread could exceed the handle limit.
             cursor.unuse_region()
     if not offset:
-        # Files in /proc and /sys have content and say that they are empty.
+        # Files in /proc and /sys report a size of 0 although they have content.
         with open(path, "rb") as file:
             return hashlib.file_digest(file, algorithm).hexdigest()
     return hasher.hexdigest()
 
 
 def checksum_line(checksum: Checksum) -> bytes:
-    """The line that ``sha256sum`` prints: a backslash in front says that the name is escaped."""
+    """Return the line that ``sha256sum`` prints. A backslash at the start means that the name is escaped."""
     name = escaped(checksum.path)
     mark = "" if name == checksum.path else "\\"
     return os.fsencode(f"{mark}{checksum.digest}  {name}\n")
 
 
 def escaped(path: str) -> str:
-    """``path`` on one line, with its backslashes, line feeds and carriage returns escaped."""
+    """Return ``path`` on one line, with its backslashes, line feeds and carriage returns escaped."""
     return path.translate(_ESCAPES)
 
 
 def check_algorithm(name: str) -> str:
-    """``name`` again, if ``hashlib`` has an algorithm of that name with a digest of fixed size; ValueError if not."""
+    """Return ``name``; raise ValueError unless ``hashlib`` has such an algorithm with a digest of fixed size."""
     try:
         fixed = hashlib.new(name).digest_size > 0
     except ValueError:

@@ -23,7 +23,7 @@ __all__ = ["map_file"]
 
 _READ_SIZE: Final = parse_size("4KiB")
 _ROWS: Final = 8
-# Lines of text around the picture, where a narrow terminal wraps them, and the one that the cursor is on.
+# Lines of text around the picture on a narrow terminal, which wraps them, and the line of the cursor.
 _FIGURES: Final = 7
 _PIPED_WIDTH: Final = 72
 _FRAME_SECONDS: Final = 0.1
@@ -41,11 +41,11 @@ def map_file(
     pattern: Annotated[
         PatternName, typer.Option("--pattern", metavar="HOW", help="How to read: sequential, random or zipf.")
     ] = "sequential",
-    reads: Annotated[int, typer.Option(min=1, metavar="N", help="How many reads.")] = 100_000,
+    reads: Annotated[int, typer.Option(min=1, metavar="N", help="Number of reads.")] = 100_000,
     read_size: Annotated[
         int, typer.Option(parser=_read_size, metavar="SIZE", help="Bytes of one read.", show_default="4KiB")
     ] = _READ_SIZE,
-    seed: Annotated[int, typer.Option(metavar="N", help="Where chance begins.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
     window_size: Annotated[
         int,
         typer.Option(parser=size_option, metavar="SIZE", help="Bytes of one window.", show_default="1/64 of FILE"),
@@ -57,7 +57,7 @@ def map_file(
 ) -> None:
     """Draw which windows of FILE are mapped, and how old they are, while a pattern of reads runs.
 
-    On a terminal the picture moves; elsewhere the last one is printed.
+    On a terminal the picture is updated as the reads run; elsewhere only the final picture is printed.
     """
     try:
         with SlidingWindowMapManager() as probe:
@@ -74,7 +74,7 @@ def map_file(
 
 
 class _Scene:
-    """What there is to draw."""
+    """The picture and the figures of a manager that reads one file."""
 
     def __init__(self, manager: SlidingWindowMapManager, name: str, size: int) -> None:
         self._manager: Final = manager
@@ -84,11 +84,11 @@ class _Scene:
         self._signs: Final = BLOCKS if encoding.startswith("utf") else ASCII
 
     def lines(self, reads: int, width: int, rows: int = _ROWS) -> list[str]:
-        """The picture in ``rows`` lines at most, and the figures, ``width`` columns wide."""
+        """Return the picture in at most ``rows`` lines, and the figures, all ``width`` columns wide."""
         stats = self._manager.stats()
         cells = min(-(-self._size // max(self._manager.window_size() // 2, 1)), width * rows)
         drawn = picture(ages(self._manager), self._size, cells, self._signs)
-        # Of a read that several windows hold, each counts.
+        # A read that spans several windows counts once for each window.
         hits = 100 * stats.hits / stats.acquisitions if stats.acquisitions else 0.0
         new, old, none = self._signs[0], self._signs[-2], self._signs[-1]
         mapped = f"{stats.handles} mapped ({size_text(stats.mapped_bytes)})"
@@ -106,7 +106,7 @@ def _run(scene: _Scene, cursor: WindowCursor, places: Iterator[int], read_size: 
     screen = console(sys.stdout, width=_PIPED_WIDTH)
     moving = screen.is_terminal and not screen.is_dumb_terminal
     live = Live(console=screen, auto_refresh=False, vertical_overflow="crop") if moving else None
-    # Room for ^C, which the terminal shows wherever the cursor is: behind a full line it would move the picture up.
+    # Leave room for the ^C that the terminal shows at the cursor: after a full line it would move the picture up.
     width = max(screen.width - 3, 1)
     rows = max(min(_ROWS, screen.height - _FIGURES), 1)
     reads = 0
@@ -114,7 +114,7 @@ def _run(scene: _Scene, cursor: WindowCursor, places: Iterator[int], read_size: 
     with live or nullcontext():
         for place in places:
             with cursor.view(place, read_size) as view:
-                # Touched, so that its page is really read.
+                # Touch the view, so that its page is really read.
                 view[:1].tobytes()
             reads += 1
             if live is not None and time.monotonic() >= due:

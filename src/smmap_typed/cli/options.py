@@ -1,4 +1,4 @@
-"""The options that commands share, and how a manager is made of them."""
+"""The arguments and options that commands share, and their defaults."""
 
 import os
 from typing import Annotated, Final
@@ -17,8 +17,8 @@ MAX_HANDLES: Final = 64
 
 
 def size_option(value: object) -> int:
-    """A size that was given as an option; a usage error if it is none."""
-    # Defaults come as numbers, arguments as text.
+    """Parse the size given as an option; raise a usage error if it is not a size."""
+    # Defaults arrive as numbers, arguments as text.
     try:
         return parse_size(str(value))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The progress bar of commands that read whole files: bytes, rate and files, on stderr if that is a terminal."""
+"""The progress bar of commands that read whole files: bytes, rate and files, on stderr if it is a terminal."""
 
 import os
 import stat
@@ -17,8 +17,8 @@ from smmap_typed.cli.terminal import console
 
 __all__ = ["Bar", "progress_bar"]
 
-# Columns of the bar itself, and what figures need beside it. A line that is full, too, would move up when the terminal
-# shows ^C behind it, and could not be taken away.
+# Columns of the bar itself, and of the figures beside it. If they filled the line, the ^C that the terminal shows after
+# them would move the line up, and it could not be removed.
 _LONGEST_BAR: Final = 40
 _SHORTEST_BAR: Final = 4
 _BESIDE: Final = 50
@@ -26,7 +26,7 @@ _BESIDE: Final = 50
 
 @final
 class Bar:
-    """How far the reading of ``paths`` is. Threads may call ``advance`` at any time."""
+    """The progress of reading ``paths``. Threads may call ``advance`` at any time."""
 
     def __init__(self, progress: Progress, paths: Sequence[str]) -> None:
         self._progress: Final = progress
@@ -35,17 +35,17 @@ class Bar:
         self._task: Final = progress.add_task("", total=_total(paths) or None, files=f"0/{self._files}")
 
     def advance(self, nbytes: int) -> None:
-        """So many bytes more."""
+        """Count ``nbytes`` more bytes."""
         self._progress.advance(self._task, nbytes)
 
     def file_done(self) -> None:
-        """One file more."""
+        """Count one more file."""
         self._done += 1
         self._progress.update(self._task, files=f"{self._done}/{self._files}")
 
     @contextmanager
     def aside(self) -> Generator[None]:
-        """Takes the bar off the screen for lines that stdout and stderr show there."""
+        """Remove the bar from the screen while the caller writes lines to stdout or stderr."""
         if self._progress.disable:
             yield
             return
@@ -56,7 +56,7 @@ class Bar:
 
 @final
 class _Bytes(ProgressColumn):
-    """How much of how much, and how fast, all in powers of 1024; rich has that for the first two alone."""
+    """Bytes done, total and rate, all in powers of 1024; the columns of rich do that only for the first two."""
 
     @override
     def render(self, task: Task) -> Text:
@@ -67,7 +67,7 @@ class _Bytes(ProgressColumn):
 
 @contextmanager
 def progress_bar(paths: Sequence[str]) -> Generator[Bar]:
-    """Shows a bar inside the block, and nothing where stderr is no terminal."""
+    """Show a bar inside the block; show nothing if stderr is not a terminal."""
     screen = console(sys.stderr)
     columns = (
         BarColumn(bar_width=max(min(_LONGEST_BAR, screen.width - _BESIDE), _SHORTEST_BAR)),

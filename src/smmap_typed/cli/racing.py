@@ -1,4 +1,4 @@
-"""One file read in several ways, and how long each takes: the work of ``bench``. Knows nothing of the terminal."""
+"""Times several ways to read one file: the work of ``bench``. Does not depend on the terminal."""
 
 import importlib.util
 import mmap
@@ -17,30 +17,30 @@ from smmap_typed.manager import SlidingWindowMapManager
 __all__ = ["READ_SIZE", "STEP", "Result", "race"]
 
 STEP: Final = 1024 * 1024
-"""Bytes of one read of the file from front to back."""
+"""Bytes of one sequential read."""
 READ_SIZE: Final = 4096
-"""Bytes of one read at random."""
+"""Bytes of one random read."""
 
 T = TypeVar("T")
 
 Read = Callable[[int, int], bytes]
-"""Up to so many bytes at an offset."""
+"""Takes an offset and a size; returns up to that many bytes."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one way of reading did, in seconds: the medians of all rounds."""
+    """The times of one way of reading, in seconds: medians over all rounds."""
 
     name: str
     sequential: float
-    """The whole file from front to back."""
+    """To read the whole file from front to back."""
     scattered: float
-    """One read at random."""
+    """For one random read."""
 
 
 def race(path: str, window_size: int, max_memory: int, max_handles: int, rounds: int, reads: int) -> list[Result]:
-    """The file read in each way, in turn and ``rounds`` times, so that what disturbs one disturbs all."""
+    """Time each way of reading, ``rounds`` times in turn, so that a disturbance affects all ways alike."""
     size = os.stat(path).st_size
     chance = random.Random(0)  # noqa: S311 - a read pattern is no secret
     places = [chance.randrange(size) for _ in range(reads)]
@@ -48,7 +48,7 @@ def race(path: str, window_size: int, max_memory: int, max_handles: int, rounds:
         ways = {name: stack.enter_context(way) for name, way in _ways(path, (window_size, max_memory, max_handles))}
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
         for read in ways.values():
-            # Once to warm the page cache up, for all of them.
+            # Read once without timing, to bring the file into the page cache.
             _sequential(read, size)
         for _ in range(rounds):
             for name, read in ways.items():
@@ -76,7 +76,7 @@ def _scattered(read: Read, places: list[int]) -> None:
 
 
 def _ways(path: str, limits: tuple[int, int, int]) -> Iterator[tuple[str, AbstractContextManager[Read]]]:
-    """This library, smmap if it is installed, and what the system offers."""
+    """Yield each way of reading with its name: this library, smmap if it is installed, and the system's own ways."""
     yield "smmap_typed", _smmap_typed(path, limits)
     if importlib.util.find_spec("smmap") is not None:
         yield "smmap", _smmap(path, limits)
@@ -99,7 +99,7 @@ def _smmap(path: str, limits: tuple[int, int, int]) -> Generator[Read]:
     cursor = manager.make_cursor(path)
 
     def read(offset: int, size: int) -> bytes:
-        # A region may end before the request does, so it goes on in the next.
+        # A region may end before the request does; the rest comes from the next region.
         parts: list[bytes] = []
         while size and cursor.use_region(offset, size).is_valid():
             part = bytes(cursor.buffer()[:size])

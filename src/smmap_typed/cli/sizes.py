@@ -13,12 +13,12 @@ _UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def parse_size(text: str) -> int:
-    """Bytes in a size as people write it.
+    """Return the number of bytes of a size as people write it.
 
     >>> parse_size("4096"), parse_size("64k"), parse_size("1GiB")
     (4096, 65536, 1073741824)
 
-    :raises ValueError: for anything else; it says what is accepted.
+    :raises ValueError: for anything else. The message says which forms are accepted.
     """
     match = _SIZE.fullmatch(text)
     if match is None:
@@ -32,7 +32,7 @@ def parse_size(text: str) -> int:
 
 
 def size_text(size: int) -> str:
-    """``size`` bytes in the largest unit that leaves at least one of it.
+    """Format ``size`` bytes in the largest unit of which there is at least one.
 
     >>> size_text(512), size_text(64 * 1024**2), size_text(1_500_000)
     ('512 B', '64 MiB', '1.4 MiB')

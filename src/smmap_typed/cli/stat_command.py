@@ -1,4 +1,4 @@
-"""``smmap-typed stat``: prints which file a name leads to, and the windows that it would be read through."""
+"""``smmap-typed stat``: prints which file a name leads to, and the windows in which the file would be read."""
 
 import os
 from typing import Final
@@ -23,10 +23,10 @@ def stat_files(
     max_memory: MaxMemory = MAX_MEMORY,
     max_handles: MaxHandles = MAX_HANDLES,
 ) -> None:
-    """Print the identity and the size of each FILE, and its windows at these settings.
+    """Print the identity and the size of each FILE, and its windows with these settings.
 
-    Names of one file have one identity and share their windows. Nothing is mapped. The exit status is 2 if there is no
-    such file.
+    Several names of one file have the same identity and share their windows. The command maps nothing. The exit status
+    is 2 if a file does not exist or cannot be examined.
     """
     output = Output()
     status = 0

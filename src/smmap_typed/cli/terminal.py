@@ -1,4 +1,4 @@
-"""What goes to the terminal: lines, complaints and names, so that they pipe well and cannot upset a screen."""
+"""Output to stdout and stderr: lines, messages and names, safe for pipes and for terminals."""
 
 import os
 import sys
@@ -22,20 +22,20 @@ __all__ = [
 
 _USAGE_ERROR: Final = 2
 NOBODY_READS: Final = 141
-"""What the shell reports of a program that SIGPIPE ends: 128 + 13."""
+"""The status that the shell reports for a program that SIGPIPE ended: 128 + 13."""
 
-# How sha256sum keeps one line for each file, whatever its name.
+# sha256sum escapes these characters, so that each file has one line whatever its name.
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
 
 
 class Output:
-    """Bytes to stdout: written at once, and an error of stdout ends the program quietly or in one line."""
+    """Unbuffered bytes to stdout. If they cannot be written, the program ends, silently or with one line."""
 
     def __init__(self) -> None:
         self.is_terminal: Final = sys.stdout.isatty()
 
     def write(self, data: bytes) -> None:
-        """Write ``data`` whole; Exit(141) if nobody reads, Exit(1) with a line if it cannot be written."""
+        """Write all of ``data``; Exit(141) if the reader has gone, one line and Exit(1) after another error."""
         try:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -47,23 +47,23 @@ class Output:
             raise typer.Exit(1) from None
 
     def name(self, path: str) -> bytes:
-        """``path`` for a line: its very bytes but for line ends, and on a terminal nothing that steers one."""
+        """Return ``path`` for one line: escaped as by sha256sum, and with only printable characters on a terminal."""
         return (printable(path) if self.is_terminal else path.translate(_ESCAPES)).encode(
             sys.getfilesystemencoding(), "surrogateescape"
         )
 
 
 def silence(stream: TextIO) -> None:
-    """Point ``stream`` to nowhere: what it still buffers would fail again, and noisily, when the interpreter exits."""
+    """Redirect ``stream`` to the null device: flushing it at the interpreter's exit would fail again, noisily."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 def complete_streams() -> None:
-    """Open the standard streams that the program was started without, as by ``>&-``, where Python has None.
+    """Open the standard streams that are missing (None in Python) because the program was started with ``>&-`` or so.
 
-    For reading, whatever they are for: stdin is then empty, and what is written fails as it does for other programs.
+    All of them are opened for reading only: stdin is then empty, and writing to the others fails, as in other programs.
     """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -72,7 +72,7 @@ def complete_streams() -> None:
 
 
 def printable(text: str) -> str:
-    r"""``text`` with what is not printable written as in Python: ``\n``, ``\x1b``, and bytes that are no UTF-8.
+    r"""Return ``text`` with unprintable characters, and bytes that are not UTF-8, as Python escapes: ``\n``, ``\x1b``.
 
     >>> printable("a\x1b[31m" + chr(0xDCFF))
     'a\\x1b[31m\\xff'
@@ -83,13 +83,13 @@ def printable(text: str) -> str:
 def _printable_character(character: str) -> str:
     if character.isprintable():
         return r"\\" if character == "\\" else character
-    # os.fsdecode turns the byte 0xff, where it is no UTF-8, into U+DCFF.
+    # os.fsdecode turns the byte 0xff into U+DCFF where it is not valid UTF-8.
     code = ord(character)
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else repr(character)[1:-1]  # noqa: PLR2004
 
 
 def complain(message: str) -> None:
-    """One line on stderr; where that cannot be written, the exit status has to say it alone."""
+    """Print one line on stderr. If that fails, only the exit status reports the problem."""
     try:
         sys.stderr.write(f"smmap-typed: {message}\n")
         sys.stderr.flush()
@@ -98,25 +98,25 @@ def complain(message: str) -> None:
 
 
 def fail(message: str) -> NoReturn:
-    """One line on stderr, and status 2."""
+    """Print one line on stderr, and exit with status 2."""
     complain(message)
     raise typer.Exit(_USAGE_ERROR)
 
 
 def fail_on(path: str, error: OSError) -> NoReturn:
-    """The same for what befell ``path``."""
+    """Print the name and the error of ``path`` on stderr, and exit with status 2."""
     fail(f"{printable(path)}: {reason(error)}")
 
 
 def reason(error: OSError) -> str:
-    """What went wrong, without number and name."""
+    """Return the message of ``error``, without its number and file name."""
     return error.strerror or str(error)
 
 
 def console(stream: TextIO, *, width: int | None = None) -> Console:
-    """Where rich draws: it decides by ``stream`` alone whether that is a terminal, and obeys NO_COLOR.
+    """Return a console of rich for ``stream``. Only ``stream`` decides whether it is a terminal; NO_COLOR is respected.
 
-    What is piped is not wrapped, unless to ``width``.
+    Piped output is not wrapped, unless ``width`` is given.
     """
     is_terminal = stream.isatty()
     return Console(

@@ -1,7 +1,7 @@
-"""Testing: the executable specification, for the tests of whoever builds on this library.
+"""The executable specification, for the tests of projects that build on this library.
 
-``check_invariants`` and ``in_threads`` need nothing else; the state machines of ``smmap_typed.testing.machines``, which
-compare a manager with the reference model in ``model``, need the extra ``testing``.
+``check_invariants`` and ``in_threads`` have no dependencies. The state machines in ``smmap_typed.testing.machines``,
+which compare a manager with the reference model in ``model``, need the extra ``testing``.
 
 >>> from smmap_typed import SlidingWindowMapManager
 >>> with SlidingWindowMapManager() as manager:

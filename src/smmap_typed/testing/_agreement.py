@@ -1,4 +1,4 @@
-"""What the manager, its cursors and the kernel must agree on with the reference model."""
+"""Compares the manager, its cursors and the kernel with the reference model."""
 
 from collections import Counter
 
@@ -11,13 +11,13 @@ __all__ = ["agree_in_figures", "agree_on_cursor", "agree_on_windows", "agree_wit
 
 
 def same(actual: object, predicted: object, what: str = "the result") -> None:
-    """Raise AssertionError, also under ``python -O``, unless what was seen is what was predicted."""
+    """Raise AssertionError, also under ``python -O``, unless ``actual`` equals ``predicted``."""
     if actual != predicted:
         raise AssertionError(f"{what} is {actual!r}, predicted was {predicted!r}")
 
 
 def same_bytes(actual: memoryview | bytes, predicted: bytes, what: str) -> None:
-    """The same for bytes, of which the first wrong one is told."""
+    """Raise AssertionError, naming the first wrong byte, unless ``actual`` equals ``predicted``."""
     if actual == predicted:
         return
     length = min(len(actual), len(predicted))
@@ -29,7 +29,7 @@ def same_bytes(actual: memoryview | bytes, predicted: bytes, what: str) -> None:
 
 
 def agree_in_figures(manager: StaticWindowMapManager, model: Model) -> None:
-    """The manager reports the figures that the model predicts."""
+    """Check that the manager reports the figures that the model predicts."""
     stats = manager.stats()
     uses = model.uses()
     files = Counter(region.seen for region in model.regions)
@@ -79,7 +79,7 @@ def agree_in_figures(manager: StaticWindowMapManager, model: Model) -> None:
 
 
 def agree_on_windows(manager: StaticWindowMapManager, model: Model) -> None:
-    """Which regions there are, and so which one an eviction took, for the reader whose maps the kernel hides."""
+    """Check which regions exist, and so which region an eviction took; the kernel does not show that for copies."""
     if model.closed:
         return
     same(
@@ -93,7 +93,7 @@ def agree_on_windows(manager: StaticWindowMapManager, model: Model) -> None:
 
 
 def agree_on_cursor(cursor: WindowCursor, predicted: Cursor, model: Model) -> None:
-    """The cursor stands where the model's does, and shows the bytes there."""
+    """Check that the cursor is where the model's cursor is, and shows the bytes there."""
     region, expected = cursor.region(), predicted.region
     same(cursor.is_associated(), predicted.source is not None, "that the cursor has a file")
     same(region is None, expected is None, "that the cursor stands nowhere")
@@ -111,9 +111,9 @@ def agree_on_cursor(cursor: WindowCursor, predicted: Cursor, model: Model) -> No
 
 
 def agree_with_the_kernel(model: Model, strangers: set[int]) -> None:
-    """Every page that is mapped, and every descriptor that is open, is one that the model knows of.
+    """Check that the kernel has mapped and open exactly the pages and descriptors that the model predicts.
 
-    ``strangers`` are the inodes of other anonymous maps in this process. Says nothing where the kernel is not heard.
+    ``strangers`` are the inodes of other anonymous maps in this process. Does nothing unless ``kernel.IS_HEARD``.
     """
     if not kernel.IS_HEARD:
         return

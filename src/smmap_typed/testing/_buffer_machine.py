@@ -1,4 +1,4 @@
-"""The machine for buffers: whatever a ``bytes`` object can do, a buffer over the same bytes does."""
+"""The machine for buffers: compares a buffer with the ``bytes`` object of the same content."""
 
 import operator
 from collections.abc import Callable
@@ -20,31 +20,31 @@ from smmap_typed.testing.strategies import buffer_settings, file_sizes, indices,
 
 __all__ = ["make_buffer_machine"]
 
-# Hypothesis declares what its decorators return with an Any.
+# The return types of Hypothesis's decorators contain Any.
 # mypy: disallow-any-decorated=False
 
 T = TypeVar("T")
 
 _FILES: Final = 2
 _SLOTS: Final = st.none() | st.integers(0, _FILES - 1)
-# Of some bytes of the file, so that they are found; across an edge, if the place is just before one.
+# Lengths of the needles, which are cut from the file; from a place just before an edge they reach across it.
 _LENGTHS: Final = st.sampled_from([0, 1, 2, 8, 20, 300, ALLOCATIONGRANULARITY + 8])
 
 
 class BufferMachine(RuleBasedStateMachine):
-    """One buffer that is bound to one file or another, and the ``bytes`` that it must be equal to."""
+    """One buffer, bound to one of two files, and the ``bytes`` that it must equal."""
 
     def __init__(self) -> None:
         super().__init__()
         self.at_the_end: Final = ExitStack()
         self.buffer = SlidingWindowMapBuffer()
         self.bound: bytes | None = None
-        """The content of the file that the buffer has, None before it has one."""
+        """The content of the buffer's file; None before the buffer has a file."""
         self.expected = b""
-        """What the buffer must be equal to."""
+        """The bytes that the buffer must equal."""
 
     def set_up(self, factory: Factory, settings: ManagerSettings, sizes: list[int]) -> None:
-        """Make files, a manager, and a cursor on each file that stands nowhere: all windows are the buffer's."""
+        """Make files, a manager, and an unplaced cursor on each file: only the buffer pins windows."""
         self.settings = settings
         disk = Disk(list(map(settings.scaled, sizes)), settings.unit())
         self.at_the_end.callback(disk.close)
@@ -54,7 +54,7 @@ class BufferMachine(RuleBasedStateMachine):
 
     @override
     def teardown(self) -> None:
-        """When the access is ended, no window is pinned any more."""
+        """End the access, and check that no window is pinned any more."""
         with self.at_the_end:
             if hasattr(self, "cursors"):
                 self.buffer.end_access()
@@ -66,14 +66,14 @@ class BufferMachine(RuleBasedStateMachine):
 
     @rule(slot=_SLOTS, offset=offsets(), size=sizes())
     def begin_access(self, slot: int | None, offset: int, size: int) -> None:
-        """Bind the buffer, or have it refuse an offset that is not in the file; None is its own file again."""
+        """Bind the buffer; it must refuse an offset outside the file. A slot of None means the buffer's own file."""
         offset, size = self.settings.scaled(offset), self.settings.scaled(size)
         cursor, content = (None, self.bound) if slot is None else (self.cursors[slot], self.contents[slot])
         possible = content is not None and offset < len(content)
         try:
             same(self.buffer.begin_access(cursor, offset, size), possible, "what begin_access says")
         except (HandleLimitError, MemoryLimitError):
-            # The window in the other file is pinned before this one is released, and there need not be room for both.
+            # The buffer pins the window in the other file before it releases this one; there may be no room for both.
             if cursor is None or not self.is_placed():
                 raise
             return
@@ -82,7 +82,7 @@ class BufferMachine(RuleBasedStateMachine):
 
     @rule(offset=st.sampled_from([-1, 0]))
     def begin_with_a_negative_number(self, offset: int) -> None:
-        """It is refused, and changes nothing."""
+        """Pass a negative offset or size, which must be refused and change nothing."""
         result = outcome(lambda: self.buffer.begin_access(self.cursors[0], offset, -1 - offset))
         same(result, ValueError, "what begin_access makes of a negative number")
 
@@ -96,19 +96,19 @@ class BufferMachine(RuleBasedStateMachine):
 
     @rule(index=offsets() | offsets().map(operator.neg))
     def index(self, index: int) -> None:
-        """One byte, or an IndexError."""
+        """Read one byte, or get an IndexError."""
         index = self.settings.scaled(index)
         same(outcome(lambda: self.buffer[index]), outcome(lambda: self.expected[index]), f"[{index}]")
 
     @rule(start=indices(), stop=indices(), step=steps())
     def slice(self, start: int | None, stop: int | None, step: int | None) -> None:
-        """A slice is always ``bytes``."""
+        """Take a slice, which is always ``bytes``."""
         start, stop = self._scaled(start), self._scaled(stop)
         same_bytes(self.buffer[start:stop:step], self.expected[start:stop:step], f"[{start}:{stop}:{step}]")
 
     @rule(place=offsets(), length=_LENGTHS, start=indices(), end=indices(), change=st.sampled_from([0, 0, 0, 1]))
     def search(self, place: int, length: int, start: int | None, end: int | None, change: int) -> None:
-        """Bytes that are there, or with their last one changed, and their first one as a number."""
+        """Search for bytes of the file, perhaps with the last byte changed, and for their first byte as a number."""
         start, end, place = self._scaled(start), self._scaled(end), self.settings.scaled(place)
         needle = bytearray(self.expected[place : place + length])
         needle[-1:] = bytes((byte + change) % 256 for byte in needle[-1:])
@@ -122,7 +122,7 @@ class BufferMachine(RuleBasedStateMachine):
 
     @rule(start=offsets(), size=offsets())
     def readinto(self, start: int, size: int) -> None:
-        """As much as there is room for, and the room behind it is left alone."""
+        """Read into memory, which must be left alone behind the bytes that were read."""
         start, size = self.settings.scaled(start), self.settings.scaled(size)
         room = bytearray(b"\xa5" * size)
         some = self.expected[start : start + size]
@@ -131,16 +131,16 @@ class BufferMachine(RuleBasedStateMachine):
 
     @rule()
     def iterate(self) -> None:
-        """All of it, forwards and backwards."""
+        """Read the whole buffer, forwards and backwards."""
         same_bytes(bytes(self.buffer), self.expected, "bytes(buffer)")
         same_bytes(bytes(iter(self.buffer)), self.expected, "what iteration yields")
         same_bytes(bytes(reversed(self.buffer)), self.expected[::-1], "what iteration backwards yields")
 
-    # What must be true after each step.
+    # Invariants, checked after each step.
 
     @invariant()
     def agrees(self) -> None:
-        """The lengths are the same, and the manager keeps its invariants and limits."""
+        """The lengths are equal, and the manager keeps its invariants and limits."""
         same(len(self.buffer), len(self.expected), "the length")
         check_invariants(self.manager)
         stats = self.manager.stats()
@@ -151,7 +151,7 @@ class BufferMachine(RuleBasedStateMachine):
         )
 
     def is_placed(self) -> bool:
-        """Whether the buffer has a window."""
+        """Whether the buffer has pinned a window."""
         cursor = self.buffer.cursor()
         return cursor is not None and cursor.is_valid()
 
@@ -162,20 +162,20 @@ class BufferMachine(RuleBasedStateMachine):
 def make_buffer_machine(
     factory: Factory, *, settings: st.SearchStrategy[ManagerSettings] | None = None
 ) -> type[RuleBasedStateMachine]:
-    """A state machine that compares a buffer with ``bytes``, on the managers that ``factory`` makes.
+    """Make a state machine that compares a buffer with ``bytes``, on the managers that ``factory`` makes.
 
-    It binds one buffer to two files in turn, at any offset, and indexes, slices, searches, reads and iterates, under
-    limits so tight that hardly a window stays. It needs one window at a time, so no limit may be in the way, but for
-    moving from one file to the other.
+    The machine binds one buffer to two files in turn, at any offset, and indexes, slices, searches, reads and iterates,
+    under limits so tight that few windows stay mapped. A buffer needs one window at a time, so it may fail at a limit
+    only when it moves from one file to the other.
 
-    :param factory: makes a new manager with exactly the settings that it is given.
-    :param settings: which those are, by default ``buffer_settings()``; ``st.just(ManagerSettings(...))`` for your own.
-        Under ``strict_memory`` they must allow a window.
+    :param factory: makes a new manager with exactly the settings that it receives.
+    :param settings: the settings to draw, by default ``buffer_settings()``; for your own settings,
+        ``st.just(ManagerSettings(...))``. With ``strict_memory`` they must leave room for a window.
     """
     drawn = buffer_settings() if settings is None else settings
 
     class Machine(BufferMachine):
-        """Begins with a manager of the factory."""
+        """A machine that begins with a manager from the factory."""
 
         @initialize(chosen=drawn, sizes=st.lists(file_sizes(), min_size=_FILES, max_size=_FILES))
         def begin(self, chosen: ManagerSettings, sizes: list[int]) -> None:
@@ -186,7 +186,7 @@ def make_buffer_machine(
 
 
 def outcome(act: Callable[[], T]) -> T | type[Exception]:
-    """What a call returns, or the type of what it raises of the errors that ``bytes`` has."""
+    """Return the result of ``act``, or the type of its IndexError or ValueError."""
     try:
         return act()
     except (IndexError, ValueError) as error:

@@ -10,16 +10,16 @@ from smmap_typed.testing.strategies import indices, offsets, sizes, steps
 
 __all__ = ["BufferRules"]
 
-# Hypothesis declares what its decorators return with an Any.
+# The return types of Hypothesis's decorators contain Any.
 # mypy: disallow-any-decorated=False
 
 
 class BufferRules(Stage):
-    """What a program may do with buffers on the cursors that there are."""
+    """The operations of a program on buffers over the existing cursors."""
 
     @rule(target=BUFFERS, number=CURSORS, offset=offsets(), size=sizes())
     def make_buffer(self, number: int, offset: int, size: int) -> MultipleResults[int]:
-        """A buffer on a copy of the cursor."""
+        """Make a buffer, which has a copy of the cursor."""
         offset, size = self.at(offset), self.at(size)
         cursor, predicted = self.cursors[number]
         made = self.both(
@@ -30,7 +30,7 @@ class BufferRules(Stage):
 
     @rule(number=BUFFERS, start=indices(), stop=indices(), step=steps())
     def slice(self, number: int, start: int | None, stop: int | None, step: int | None) -> None:
-        """A slice of the buffer is the slice of the equal ``bytes``."""
+        """Take a slice, which must be that of the equal ``bytes``."""
         start, stop = (None if index is None else self.at(index) for index in (start, stop))
         buffer, predicted = self.buffers[number]
         some = range(predicted.length)[start:stop:step]
@@ -44,7 +44,7 @@ class BufferRules(Stage):
 
     @rule(number=BUFFERS, start=offsets(), size=offsets())
     def read_into(self, number: int, start: int, size: int) -> None:
-        """Some bytes into memory of the caller, and one by its index."""
+        """Read some bytes into the caller's memory, and one byte by its index."""
         start, size = self.at(start), self.at(size)
         buffer, predicted = self.buffers[number]
         stop = min(start + size, predicted.length)
@@ -59,7 +59,7 @@ class BufferRules(Stage):
 
     @rule(number=consumes(BUFFERS), politely=st.booleans())
     def drop_buffer(self, *, number: int, politely: bool) -> None:
-        """End the access, or do not; drop the buffer."""
+        """Drop the buffer, perhaps after ending the access."""
         buffer, predicted = self.buffers.pop(number)
         if politely:
             buffer.end_access()

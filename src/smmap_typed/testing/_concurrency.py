@@ -1,4 +1,4 @@
-"""The concurrency helper: several threads that begin at once, and a test that hears of everything that went wrong."""
+"""The concurrency helper: starts several threads together, and reports all of their errors."""
 
 import sys
 import threading
@@ -13,15 +13,16 @@ T = TypeVar("T")
 
 
 def in_threads(count: int, act: Callable[[int], T], seconds: float = 30.0) -> list[T]:
-    """What ``act(0)`` to ``act(count - 1)`` return, called at once, each in a thread of its own.
+    """Call ``act(0)`` to ``act(count - 1)``, each in its own thread, and return their results in order.
 
-    All wait at a barrier, so that they begin together, and all are waited for, ``seconds`` in total.
+    The threads wait at a barrier, so that they begin together. The call waits for all of them, ``seconds`` in total.
 
     >>> in_threads(3, lambda number: number * 10)
     [0, 10, 20]
 
-    :raises BaseExceptionGroup: with every error of every thread; a thread that is still alive when the time is over is
-        an AssertionError among them, which shows where it hangs. It is a daemon, so the interpreter can exit.
+    :raises BaseExceptionGroup: with the errors of all threads. If threads are still alive when the time is over, the
+        group includes an AssertionError that shows where they hang. The threads are daemons, so the interpreter can
+        exit.
     """
     barrier = threading.Barrier(count)
     deadline = time.monotonic() + seconds
@@ -48,7 +49,7 @@ def in_threads(count: int, act: Callable[[int], T], seconds: float = 30.0) -> li
 
 
 def _where(threads: list[threading.Thread]) -> str:
-    """The stacks of ``threads`` at this instant."""
+    """Format the stacks of ``threads`` at this instant."""
     frames = sys._current_frames()
     stacks = (frames.get(thread.ident or 0) for thread in threads)
     return "\n".join("".join(traceback.format_stack(frame)) for frame in stacks if frame is not None)

@@ -1,4 +1,4 @@
-"""Rules for cursors and views. They are few and each does several things, since all are equally likely."""
+"""Rules for cursors and views. There are few, and each does several things, because all are equally likely."""
 
 import copy
 
@@ -12,45 +12,45 @@ from smmap_typed.testing.strategies import offsets, sizes
 
 __all__ = ["CursorRules"]
 
-# Hypothesis declares what its decorators return with an Any.
+# The return types of Hypothesis's decorators contain Any.
 # mypy: disallow-any-decorated=False
 
 
 class CursorRules(Stage):
-    """What a program may do with cursors, and with the views that it takes of them."""
+    """The operations of a program on cursors, and on the views that it takes of them."""
 
     @rule(target=CURSORS, slot=SLOTS, kind=st.sampled_from(["path", "path", "descriptor", "none"]))
     def make_cursor(self, slot: int, kind: str) -> MultipleResults[int]:
-        """On a path, on a descriptor, or on no file."""
+        """Make a cursor on a path, on a descriptor, or on no file."""
         if kind == "none":
             return self.keep(self.cursors, (WindowCursor(self.manager), self.model.make_cursor(None)))
         return self.cursor_on(slot, kind)
 
     @rule(target=CURSORS, number=CURSORS)
     def copy_cursor(self, number: int) -> MultipleResults[int]:
-        """With a pin of its own."""
+        """Copy a cursor; the copy has a pin of its own."""
         cursor, predicted = self.cursors[number]
         return self.keep(self.cursors, (copy.copy(cursor), self.model.copy(predicted)))
 
     @rule(number=CURSORS, other=CURSORS)
     def assign(self, number: int, other: int) -> None:
-        """Let one cursor stand where another stands, itself perhaps."""
+        """Assign one cursor to another one, or to itself."""
         self.cursors[number][0].assign(self.cursors[other][0])
         self.model.assign(self.cursors[number][1], self.cursors[other][1])
 
     @rule(number=CURSORS, offset=offsets(), size=sizes())
     def move(self, number: int, offset: int, size: int) -> None:
-        """Anywhere, beyond the end of the file too."""
+        """Move to any place, including places beyond the end of the file."""
         self.move_to(number, self.at(offset), self.at(size))
 
     def move_to(self, number: int, offset: int, size: int) -> None:
-        """The same, with bytes as they are."""
+        """Move to ``size`` bytes at ``offset``; these numbers are not scaled."""
         cursor, predicted = self.cursors[number]
         self.both(lambda: self.model.use_region(predicted, offset, size), lambda: cursor.use_region(offset, size))
 
     @rule(number=CURSORS, offset=offsets())
     def move_as_far_as_promised(self, number: int, offset: int) -> None:
-        """Contiguity: a request of up to half a window is cut by nothing but the end of the file."""
+        """Check contiguity: only the end of the file cuts a request of up to half a window."""
         cursor, predicted = self.cursors[number]
         offset, size = self.at(offset), max(self.model.window // 2, 1)
         self.move_to(number, offset, size)
@@ -59,18 +59,18 @@ class CursorRules(Stage):
 
     @rule(number=CURSORS, size=sizes())
     def move_on(self, number: int, size: int) -> None:
-        """To where the request before ended."""
+        """Move to where the cursor's last request ended."""
         self.move_to(number, self.cursors[number][1].end, self.at(size))
 
     @rule(number=CURSORS, size=sizes())
     def move_through_the_file(self, number: int, size: int) -> None:
-        """To every other granule, so that windows go."""
+        """Move to every other granule, so that windows are evicted."""
         for granule in range(0, 12, 2):
             self.move(number, granule * ALLOCATIONGRANULARITY, size)
 
     @rule(number=CURSORS, how=st.sampled_from(["release", "file", "negative"]), size=sizes())
     def ask(self, number: int, how: str, size: int) -> None:
-        """What moves the cursor to no window."""
+        """Release the cursor, ask for the size of its file, or move it by negative numbers, which must fail."""
         cursor, predicted = self.cursors[number]
         if how == "negative":
             self.move_to(number, -1, size)
@@ -84,12 +84,12 @@ class CursorRules(Stage):
 
     @rule(number=consumes(CURSORS))
     def drop_cursor(self, number: int) -> None:
-        """As gitdb does, without closing it."""
+        """Drop the last reference without closing the cursor, as gitdb does."""
         self.model.drop(self.cursors.pop(number)[1])
 
     @rule(number=CURSORS, offset=offsets(), size=sizes())
     def read(self, number: int, offset: int, size: int) -> None:
-        """Any bytes, across windows."""
+        """Read any bytes, also across windows."""
         offset, size = self.at(offset), self.at(size)
         cursor, predicted = self.cursors[number]
         if self.model.can_be_read(predicted, offset, size):
@@ -99,13 +99,13 @@ class CursorRules(Stage):
 
     @rule(target=VIEWS, number=CURSORS)
     def take_buffer(self, number: int) -> MultipleResults[int]:
-        """A view of what the cursor stands on."""
+        """Take a view of the bytes that the cursor stands on."""
         cursor, predicted = self.cursors[number]
         return self.keep_view(self.both(lambda: self.model.buffer_view(predicted), cursor.buffer))
 
     @rule(target=VIEWS, number=CURSORS, offset=offsets(), size=sizes())
     def take_view(self, number: int, offset: int, size: int) -> MultipleResults[int]:
-        """A view of any bytes, or of the region, for offset 0."""
+        """Take a view of any bytes; for offset 0, of the cursor's region."""
         offset, size = self.at(offset), self.at(size)
         cursor, predicted = self.cursors[number]
         if offset == 0:
@@ -118,7 +118,7 @@ class CursorRules(Stage):
 
     @rule(number=consumes(VIEWS), politely=st.booleans())
     def release_view(self, *, number: int, politely: bool) -> None:
-        """By a call, or by dropping the last reference."""
+        """Release a view by a call, or by dropping the last reference."""
         view, predicted = self.views.pop(number)
         if politely:
             view.release()

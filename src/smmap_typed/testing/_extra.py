@@ -1,4 +1,4 @@
-"""The extra ``testing``: what to say to those who have not installed it."""
+"""The error message for users who have not installed the extra ``testing``."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ __all__ = ["hypothesis_needed"]
 
 @contextmanager
 def hypothesis_needed() -> Generator[None]:
-    """Name the extra if an import fails for want of hypothesis."""
+    """Turn a failed import of hypothesis into an error that names the extra."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,10 +1,10 @@
-"""The invariants: what is true of every manager at every instant, as a function that looks.
+"""The invariants of a manager, as a function that checks them.
 
-``check_invariants`` is the executable specification. It holds the manager's lock while it looks, so that it may be
-called from any thread while others work: each rule below is true at every such instant, and what is true only when
-nothing else runs is left to the tests that know when that is. What concerns two instants (which region an eviction
-takes, that a failed call changes nothing) is for the reference model in ``model``; here is what it leaves.
-docs/invariants.md has all of it in words.
+``check_invariants`` is the executable specification. It holds the manager's lock while it checks, so it may be called
+from any thread while others work: each rule below holds whenever no call has the lock. Statements that hold only when
+nothing else runs are left to tests that know when that is the case. The reference model in ``model`` covers statements
+about two instants, such as which region an eviction takes, or that a failed call changes nothing.
+docs/invariants.md is the specification in words.
 """
 
 import threading
@@ -24,15 +24,15 @@ from smmap_typed.manager import StaticWindowMapManager
 __all__ = ["IDENTIFIERS", "InvariantError", "check_invariants"]
 
 
-# Until a release that has not come is lost.
+# How long to wait for a release before it counts as lost.
 _MOMENT_SECONDS: Final = 1.0
 
 
 @final
 class InvariantError(AssertionError):
-    """An invariant is broken: a defect of the library, not of its caller.
+    """An invariant is broken. This is a defect of the library, not of its caller.
 
-    ``identifier`` is its name in docs/invariants.md, such as ``"I1"``.
+    ``identifier`` is the name of the invariant in docs/invariants.md, such as ``"I1"``.
     """
 
     def __init__(self, identifier: str, problem: str, state: str) -> None:
@@ -41,17 +41,17 @@ class InvariantError(AssertionError):
 
 
 def check_invariants(manager: StaticWindowMapManager) -> None:
-    """Assert every invariant that can be seen at one instant.
+    """Check the invariants that can be seen at one instant.
 
-    O(regions + pins). May be called from any thread while others use the manager. Releases that are waiting are
-    drained first, as at the beginning of every call that maps.
+    O(regions + pins). May be called from any thread while others use the manager. Drains pending releases first, as a
+    call that maps does.
 
-    :raises InvariantError: naming the first invariant that is broken, with a dump of the state.
-    :raises ReentrantCallError: from a handler that interrupted the library while it held its lock.
+    :raises InvariantError: if an invariant is broken. Names the first one, with a dump of the state.
+    :raises ReentrantCallError: if called from a handler that interrupted the library while it held its lock.
     """
     core = manager._core
     if core.tables.closed:
-        # The close may be under way in another thread; once this returns, it is done.
+        # Another thread may be closing the manager; when this call returns, the manager is closed.
         manager.close()
     statistics = manager.stats()
     with Call(core.evictor) as call:
@@ -59,7 +59,7 @@ def check_invariants(manager: StaticWindowMapManager) -> None:
 
 
 def _check(core: Core, statistics: ManagerStats | None) -> None:
-    """Every rule, the last two unless the look is nested: then what it sees may be of several instants."""
+    """Check each rule. A nested check skips the last two, because it may see figures of several instants."""
     for identifier, rule in _RULES.items():
         _judge(core, identifier, rule(core))
     if statistics is not None:
@@ -73,7 +73,7 @@ def _judge(core: Core, identifier: str, problems: Iterator[str]) -> None:
 
 
 def _ledger_equals_tables(core: Core) -> Iterator[str]:
-    """I1: the books are the sum and the number of the regions that are mapped, given up under a view, or reserved."""
+    """I1: the ledger has number and bytes of the regions that are mapped, given up under a view, or reserved."""
     ledger, tables = core.ledger, core.tables
     sizes = [hold.size for hold in tables.holds.values()] + [orphan.size for orphan in tables.orphans]
     reserved = [flight.reserved for flight in tables.flights.values() if flight.reserved >= 0]
@@ -93,14 +93,14 @@ def _handles_within_limit(core: Core) -> Iterator[str]:
 
 
 def _strict_memory_within_limit(core: Core) -> Iterator[str]:
-    """I3: under ``strict_memory`` the memory limit is hard; when it is soft, one instant cannot tell."""
+    """I3: under ``strict_memory`` the memory limit is hard. A soft limit cannot be checked at one instant."""
     ledger = core.ledger
     if ledger.strict and ledger.over_memory():
         yield f"{ledger.total_bytes} bytes are in use and max_memory_size is {ledger.max_memory}, strictly"
 
 
 def _windows_are_in_place(core: Core) -> Iterator[str]:
-    """I4: windows start aligned, are no larger than they may be, lie inside the file, and have one region each."""
+    """I4: windows are aligned, no larger than the window size, and inside the file."""
     grid = core.grid
     for hold in core.tables.holds.values():
         if hold.begin % ALLOCATIONGRANULARITY or hold.begin % grid.half:
@@ -114,7 +114,7 @@ def _windows_are_in_place(core: Core) -> Iterator[str]:
 
 
 def _index_equals_holds(core: Core) -> Iterator[str]:
-    """I4: what is found by file and window is what is known by serial, each once, and no file stays empty."""
+    """I4: the table by file and window has the same regions as the table by serial, each once, and no empty file."""
     tables = core.tables
     if not all(tables.index.values()):
         yield "a file without regions is still indexed"
@@ -127,14 +127,14 @@ def _index_equals_holds(core: Core) -> Iterator[str]:
 
 
 def _pinned_regions_are_mapped(core: Core) -> Iterator[str]:
-    """I5: a region that is in the tables has an open map, unless its unmapping is just under way."""
+    """I5: a region in the tables has an open map, unless it is being unmapped."""
     for hold in core.tables.holds.values():
         if (hold.identity, hold.begin) not in core.tables.flights and not hold.is_mapped():
             yield f"the region at {hold.begin} is in the tables and its map is closed"
 
 
 def _pins_are_alive_or_waiting(core: Core) -> Iterator[str]:
-    """I6: every pin belongs to a cursor, or died and waits to be drained; so ``client_count`` loses none."""
+    """I6: each pin belongs to a cursor, or has died and waits to be drained, so ``client_count`` loses none."""
     for hold in core.tables.holds.values():
         for pin in hold.pins.copy():
             if pin is TOMBSTONE:
@@ -146,13 +146,13 @@ def _pins_are_alive_or_waiting(core: Core) -> Iterator[str]:
 
 
 def _is_released(core: Core, pin: Pin) -> bool:
-    """Whether a pin that has died is in the queue, or will be as soon as its thread gets on.
+    """Whether a dead pin is in the queue, or will be there as soon as its thread continues.
 
-    With a GIL its death and its callback are one step; without, they are two.
+    With a GIL, the death of a pin and its callback are one step; without a GIL they are two.
     """
     deadline = time.monotonic() + _MOMENT_SECONDS
     while True:
-        # Without a GIL a queue that grows may refuse to be copied.
+        # Without a GIL, copying a queue that grows may fail.
         with suppress(RuntimeError):
             if any(pin is released for released in core.tables.released.copy()):
                 return True
@@ -162,7 +162,7 @@ def _is_released(core: Core, pin: Pin) -> bool:
 
 
 def _unpinned_regions_are_idle(core: Core) -> Iterator[str]:
-    """I7: every region without pins is in the idle queue, and nothing else that is not mapped."""
+    """I7: each region without pins is in the idle queue, and everything in the idle queue is mapped."""
     idle = {hold.serial for hold in core.tables.idle.holds.values()}
     for hold in core.tables.holds.values():
         if not hold.pins and hold.serial not in idle:
@@ -172,7 +172,7 @@ def _unpinned_regions_are_idle(core: Core) -> Iterator[str]:
 
 
 def _flights_are_single(core: Core) -> Iterator[str]:
-    """I8: a window is mapped, or being mapped, or being unmapped; and a tombstone stands only while it is."""
+    """I8: a window is in one state: mapped, being mapped or being unmapped. Only the last has a tombstone."""
     tables = core.tables
     for key, flight in tables.flights.items():
         hold = tables.find(*key)
@@ -186,14 +186,14 @@ def _flights_are_single(core: Core) -> Iterator[str]:
 
 
 def _closed_means_empty(core: Core) -> Iterator[str]:
-    """I9: a closed manager keeps nothing but the maps that cursors and views have not let go of yet."""
+    """I9: a closed manager keeps only the maps that cursors and views have not released yet."""
     tables = core.tables
     if core.tables.closed and (tables.holds or tables.index or tables.idle.holds):
         yield f"the manager is closed and {len(tables.holds)} regions are in the tables"
 
 
 def _nothing_is_left_of_this_threads_calls(core: Core) -> Iterator[str]:
-    """I11: no reservation and no flight outlives its call, however that ended."""
+    """I11: no reservation and no flight outlives its call, however the call ended."""
     me = threading.get_ident()
     for key, flight in core.tables.flights.items():
         if flight.owner == me:
@@ -201,7 +201,7 @@ def _nothing_is_left_of_this_threads_calls(core: Core) -> Iterator[str]:
 
 
 def _statistics_agree(stats: ManagerStats) -> Iterator[str]:
-    """I12: the figures of one instant agree with each other."""
+    """I12: the figures of one snapshot agree with each other."""
     if stats.maps - stats.unmaps != stats.handles:
         yield f"maps {stats.maps} - unmaps {stats.unmaps} are not handles {stats.handles}"
     if stats.hits < 0 or stats.hits + stats.misses != stats.acquisitions:
@@ -237,11 +237,11 @@ _RULES: Final[dict[str, Rule]] = {
     "I9": _closed_means_empty,
 }
 IDENTIFIERS: Final = (*_RULES, "I11", "I12")
-"""All invariants that can be seen at one instant, which is all but I10. docs/invariants.md has them in words."""
+"""The invariants that can be seen at one instant: all except I10. docs/invariants.md has them in words."""
 
 
 def _dump(core: Core) -> str:
-    """The state of a core for people to read. Under its lock."""
+    """Format the state of a core for people to read. The caller holds its lock."""
     tables, ledger = core.tables, core.ledger
     lines = (
         f"  closed={tables.closed} overdrawn={sorted(tables.overdrawn)} collect_wanted={core.evictor.collect_wanted}",

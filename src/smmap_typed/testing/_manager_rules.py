@@ -1,4 +1,4 @@
-"""Rules for the manager, and for the files that change under it."""
+"""Rules for the manager, and for the files that change while it uses them."""
 
 from typing import Final
 
@@ -10,16 +10,16 @@ from smmap_typed.testing.strategies import offsets
 
 __all__ = ["ManagerRules"]
 
-# Hypothesis declares what its decorators return with an Any.
+# The return types of Hypothesis's decorators contain Any.
 # mypy: disallow-any-decorated=False
 
 
-# Steps: a closed manager has little to show, so it is not closed before.
+# Steps before the manager may be closed: a closed manager has little left to test.
 _EARLY: Final = 20
 
 
 class ManagerRules(Stage):
-    """What a program may do with its manager, and the world with the files."""
+    """The operations of a program on its manager, and of other processes on the files."""
 
     # The manager.
 
@@ -43,7 +43,7 @@ class ManagerRules(Stage):
     @precondition(lambda self: self.steps > _EARLY)
     @rule(how=st.sampled_from(["reset", "reset", "close"]))
     def reset_stats_or_close(self, how: str) -> None:
-        """Count anew, or be closed, also twice."""
+        """Reset the counters, or close the manager, perhaps for the second time."""
         if how == "close" or self.model.closed:
             self.manager.close()
             self.model.close()
@@ -59,9 +59,9 @@ class ManagerRules(Stage):
         how=st.sampled_from(["append", "append", "touch", "truncate", "replace", "reopen", "remove"]),
     )
     def change_a_file(self, slot: int, size: int, how: str) -> None:
-        """Do to a file, its path or its descriptor what other processes do."""
+        """Change a file, its path or its descriptor, as other processes do."""
         size = self.at(size)
-        # The file at the path and the one behind the descriptor may differ by now.
+        # The path and the descriptor may lead to different files by now.
         for inode in dict.fromkeys((self.disk.opened[slot], self.disk.paths[slot] or self.disk.opened[slot])):
             if how == "append":
                 self.disk.append(inode, size)

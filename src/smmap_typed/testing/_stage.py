@@ -1,8 +1,8 @@
-"""The stage: a manager, the reference model beside it, a disk, and whatever cursors, views and buffers there are.
+"""The stage: a manager, its reference model, a disk, and the cursors, views and buffers that exist.
 
-After each step the invariants hold, the manager reports what the model predicts, every cursor and view shows the bytes
-that it should, and the kernel has mapped and open what the manager says. The rules, what may be done on the stage, lie
-in modules of their own.
+After each step the stage checks that the invariants hold, that the manager reports what the model predicts, that each
+cursor and view shows the right bytes, and that the kernel has mapped and open what the model predicts. Other modules
+contain the rules, which are the operations on the stage.
 """
 
 import gc
@@ -32,26 +32,26 @@ from smmap_typed.testing.settings import ManagerSettings
 
 __all__ = ["BUFFERS", "CURSORS", "FILES", "SLOTS", "VIEWS", "Factory", "Stage"]
 
-# Hypothesis declares what its decorators return with an Any.
+# The return types of Hypothesis's decorators contain Any.
 # mypy: disallow-any-decorated=False
 
 Predicted = TypeVar("Predicted")
 Actual = TypeVar("Actual")
 
 Factory: TypeAlias = Callable[[ManagerSettings], StaticWindowMapManager]
-"""Makes the manager that is tested, with the settings that it is given."""
+"""Makes the manager to be tested, with the settings that it receives."""
 
 FILES: Final = 2
 SLOTS: Final = st.integers(0, FILES - 1)
 
-# What a rule draws are numbers; the objects behind them live on the stage alone, so that dropping one drops it.
+# Rules draw numbers. Only the stage refers to the objects behind them, so an object that the stage drops is gone.
 CURSORS: Final = Bundle[int]("cursors")
 VIEWS: Final = Bundle[int]("views")
 BUFFERS: Final = Bundle[int]("buffers")
 
 
 class Stage(RuleBasedStateMachine):
-    """One manager on a disk of its own, in one thread."""
+    """One manager with its own disk, used in one thread."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Stage(RuleBasedStateMachine):
         self, factory: Factory, settings: ManagerSettings, sizes: list[int], *, copies: bool
     ) -> MultipleResults[int]:
         """Make files, the manager, its model, and a cursor on each path and each descriptor."""
-        # What is dropped goes at once: the collector, which comes when it likes, must have nothing to do.
+        # Reference counting frees objects at once. The garbage collector, which may run at any time, has nothing to do.
         gc.disable()
         self.at_the_end.callback(gc.enable)
         self.settings = settings
@@ -88,7 +88,7 @@ class Stage(RuleBasedStateMachine):
 
     @override
     def teardown(self) -> None:
-        """With every cursor and view gone, ``collect`` brings everything to zero (I6), and the kernel agrees (I9)."""
+        """Check that ``collect`` leaves nothing when all cursors and views are gone (I6), also in the kernel (I9)."""
         with self.at_the_end:
             if not hasattr(self, "model"):
                 return
@@ -106,7 +106,7 @@ class Stage(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        """The manager keeps its invariants and reports what the model predicts; so do its cursors and views."""
+        """The manager keeps its invariants, and the manager, its cursors and views are as the model predicts."""
         self.steps += 1
         check_invariants(self.manager)
         agree_in_figures(self.manager, self.model)
@@ -116,7 +116,7 @@ class Stage(RuleBasedStateMachine):
         for cursor, predicted in self.all_cursors():
             agree_on_cursor(cursor, predicted, self.model)
             if predicted.region is None:
-                # What was left to it when the manager was closed goes with the first question.
+                # After the manager was closed, the first query of a cursor releases what the cursor still kept.
                 self.model.release(predicted)
         for view, shown in self.views.values():
             content = shown.expected()
@@ -125,21 +125,21 @@ class Stage(RuleBasedStateMachine):
             same_bytes(view[: len(content)], content, "what the view shows")
         agree_with_the_kernel(self.model, self.strangers)
 
-    # How.
+    # Helpers.
 
     def at(self, place: int) -> int:
-        """A number of bytes that was drawn for granules, as large as the windows ask for."""
+        """Scale a number of bytes that was drawn for granules to the size of the windows."""
         return self.settings.scaled(place)
 
     def cursor_on(self, slot: int, kind: str) -> MultipleResults[int]:
-        """A new cursor on a path or on a descriptor, unless both say that there can be none."""
+        """Make a cursor on a path or on a descriptor, unless manager and model both refuse."""
         source = self.disk.path_source(slot) if kind == "path" else self.disk.descriptor_source(slot)
         target = self.disk.path(slot) if kind == "path" else self.disk.descriptors[slot]
         made = self.both(lambda: self.model.make_cursor(source), lambda: self.manager.make_cursor(target))
         return multiple() if made is None else self.keep(self.cursors, (made[1], made[0]))
 
     def all_cursors(self) -> Iterator[tuple[WindowCursor, Cursor]]:
-        """The users' and the buffers' own."""
+        """Yield the cursors of users and those of buffers."""
         yield from self.cursors.values()
         for buffer, predicted in self.buffers.values():
             own = buffer.cursor()
@@ -147,7 +147,7 @@ class Stage(RuleBasedStateMachine):
             yield own, predicted.cursor
 
     def both(self, predict: Callable[[], Predicted], act: Callable[[], Actual]) -> tuple[Predicted, Actual] | None:
-        """Both outcomes, or None if both are the same error."""
+        """Return both results, or None if the call raised the error that the model predicted."""
         predicted: tuple[Predicted] | None = None
         expected: type[Exception] | None = None
         try:
@@ -166,17 +166,17 @@ class Stage(RuleBasedStateMachine):
         return predicted[0], actual
 
     def agree(self, predict: Callable[[], object], act: Callable[[], object]) -> None:
-        """Both come to the same value, or to the same error."""
+        """Check that both return equal values, or fail with the same error."""
         outcomes = self.both(predict, act)
         if outcomes is not None:
             same(outcomes[1], outcomes[0])
 
     def keep(self, shelf: dict[int, Predicted], pair: Predicted) -> MultipleResults[int]:
-        """Put both objects on their shelf, for later rules to draw their number."""
+        """Put both objects on their shelf; later rules draw their number."""
         self.next_number += 1
         shelf[self.next_number] = pair
         return multiple(self.next_number)
 
     def keep_view(self, taken: tuple[View, memoryview] | None) -> MultipleResults[int]:
-        """The same for a view, if there is one."""
+        """Put a view and its prediction on the shelf, if there is a view."""
         return multiple() if taken is None else self.keep(self.views, (taken[1], taken[0]))

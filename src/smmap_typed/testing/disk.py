@@ -1,6 +1,6 @@
-"""A disk of a few files that change, and what the reference model may know of them.
+"""A disk with a few files that change, and a copy of their content for the reference model.
 
-Everything is done to real files and, in the same step, to plain byte arrays.
+Each operation changes the real files and, in the same step, plain byte arrays.
 """
 
 import os
@@ -16,26 +16,26 @@ from smmap_typed.testing.content import pattern
 __all__ = ["Disk", "Inode", "Source"]
 
 _LARGEST: Final = 20
-"""Units: no file grows beyond that."""
+"""The largest size of a file, in units."""
 
 
 @final
 @dataclass(eq=False)
 class Inode:
-    """One file, whatever names it has."""
+    """One file, independent of its names."""
 
     descriptor: int
-    """Ours, for writing. Open to the end, so that the system gives the inode's number to no other file."""
+    """Our own, for writing. It stays open, so that the system does not give the inode's number to another file."""
     number: int
     content: bytearray
     stamp: int = 0
-    """Modification time, nanoseconds."""
+    """Modification time, in nanoseconds."""
 
 
 @final
 @dataclass(frozen=True)
 class Source:
-    """What a cursor is made from: a path or a descriptor, by its number on the disk."""
+    """The path or the descriptor from which a cursor is made, by its number on the disk."""
 
     slot: int
     made_on: Inode | None
@@ -44,21 +44,21 @@ class Source:
 
 @final
 class Disk:
-    """Files in a temporary directory, each with a path and a descriptor that a user has open.
+    """Files in a temporary directory, each with a path and with a descriptor that a user has open.
 
-    Files have at most 20 ``unit``s of bytes; whatever would make one larger is cut there.
+    A file has at most 20 ``unit``s of bytes; operations that would make it larger stop there.
     """
 
     def __init__(self, sizes: list[int], unit: int = ALLOCATIONGRANULARITY) -> None:
         self.largest: Final = _LARGEST * unit
-        """Bytes: no file grows beyond that."""
+        """The largest size of a file, in bytes."""
         self.directory: Final = Path(tempfile.mkdtemp(prefix="smmap-stateful-"))
         self.device: Final = self.directory.stat().st_dev
         self.inodes: Final[list[Inode]] = []
         self.paths: Final[list[Inode | None]] = []
-        """By slot: what is at the path now."""
+        """By slot: the file at the path now."""
         self.opened: Final[list[Inode]] = []
-        """By slot: what is behind the descriptor now."""
+        """By slot: the file behind the descriptor now."""
         self.descriptors: Final[list[int]] = []
         """By slot: the descriptor's number, which never changes."""
         self._clock = 0
@@ -75,19 +75,19 @@ class Disk:
         shutil.rmtree(self.directory)
 
     def path(self, slot: int) -> Path:
-        """Where the file of a slot is, if it is."""
+        """The path of a slot, whether or not there is a file."""
         return self.directory / f"file-{slot}"
 
     def path_source(self, slot: int) -> Source:
-        """The path of a slot, as what a cursor is made from."""
+        """The path of a slot, as the source of a cursor."""
         return Source(slot, None)
 
     def descriptor_source(self, slot: int) -> Source:
-        """The descriptor of a slot, likewise."""
+        """The descriptor of a slot, as the source of a cursor."""
         return Source(slot, self.opened[slot])
 
     def named_by(self, source: Source) -> Inode | None:
-        """The file that a path names now, or that a descriptor stands for."""
+        """Return the file to which the path or the descriptor leads now."""
         return self.paths[source.slot] if source.made_on is None else self.opened[source.slot]
 
     def replace(self, slot: int, size: int) -> None:
@@ -95,13 +95,13 @@ class Disk:
         self.paths[slot] = self._create(slot, size)
 
     def remove(self, slot: int) -> None:
-        """Unlink what is at the path."""
+        """Unlink the file at the path, if there is one."""
         if self.paths[slot] is not None:
             self.path(slot).unlink()
             self.paths[slot] = None
 
     def append(self, inode: Inode, size: int) -> None:
-        """Write ``size`` bytes more at the end."""
+        """Append ``size`` bytes."""
         self._versions += 1
         end = len(inode.content)
         added = pattern(max(min(size, self.largest - end), 0), self._versions, end)
@@ -111,22 +111,22 @@ class Disk:
         self.touch(inode)
 
     def truncate(self, inode: Inode, size: int) -> None:
-        """Cut the file to ``size`` bytes, if it has more."""
+        """Truncate the file to ``size`` bytes, if it has more."""
         del inode.content[size:]
         os.ftruncate(inode.descriptor, len(inode.content))
         self.touch(inode)
 
     def touch(self, inode: Inode) -> None:
-        """Give the file a modification time that it never had: the system's own clock is too coarse to tell."""
+        """Give the file a new modification time: the system's clock is too coarse for a difference at each step."""
         self._clock += 1
         inode.stamp = self._clock
         os.utime(inode.descriptor, ns=(inode.stamp, inode.stamp))
 
     def redirect(self, slot: int) -> None:
-        """Let the number of a descriptor stand for whatever is at the path now, as after close and open."""
+        """Make the number of a descriptor refer to the file at the path now, as close and open could do."""
         inode = self.paths[slot]
         if inode is not None:
-            # Not through dup2 of the descriptor for writing, which would pass on its access mode.
+            # Do not use dup2 on the descriptor for writing: the duplicate would have its access mode.
             fresh = os.open(self.path(slot), os.O_RDONLY)
             os.dup2(fresh, self.descriptors[slot], inheritable=False)
             os.close(fresh)

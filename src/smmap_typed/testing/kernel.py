@@ -1,4 +1,4 @@
-"""The kernel as a judge: what this process really has mapped and open. It can be heard on Linux alone."""
+"""The maps and open descriptors of this process, as the kernel reports them. Works on Linux only."""
 
 import os
 import sys
@@ -19,25 +19,25 @@ __all__ = [
 ]
 
 IS_HEARD: Final = sys.platform == "linux"
-"""Whether there is ``/proc``, which every function here reads."""
+"""Whether this system has ``/proc``, which the functions here read."""
 
 DESCRIPTORS_PER_REGION: Final = 0 if sys.version_info >= (3, 13) else 1
-"""Before CPython 3.13 every map keeps a duplicate of its file's descriptor."""
+"""Before CPython 3.13, each map keeps a duplicate of its file's descriptor."""
 
 
 class MappedRange(NamedTuple):
     """One line of ``/proc/self/maps``."""
 
     inode: int
-    """Its number; for anonymous memory the number of the map."""
+    """The number of the file's inode; for anonymous memory, the number of the map."""
     offset: int
-    """In the file, bytes."""
+    """Offset in the file, in bytes."""
     size: int
-    """Bytes, whole pages."""
+    """Size in bytes, in whole pages."""
 
 
 def mapped_ranges(name: str) -> Iterator[MappedRange]:
-    """What is mapped of the files whose path begins with ``name``, deleted ones too."""
+    """Yield the maps whose line contains ``name``, such as the path of a directory; includes deleted files."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         if name in line:
             addresses, _, offset, _, inode, _ = line.split(maxsplit=5)
@@ -46,9 +46,9 @@ def mapped_ranges(name: str) -> Iterator[MappedRange]:
 
 
 def mapped_pages(directory: Path) -> Counter[tuple[int, int]]:
-    """How often each page of the files in ``directory`` is mapped, by inode and offset.
+    """Count how often each page of the files in ``directory`` is mapped, by inode and offset.
 
-    By pages, because the kernel merges neighbouring maps of one file.
+    Counts pages, because the kernel merges neighbouring maps of one file.
     """
     pages: Counter[tuple[int, int]] = Counter()
     for inode, offset, size in mapped_ranges(f"{directory}/"):
@@ -57,7 +57,7 @@ def mapped_pages(directory: Path) -> Counter[tuple[int, int]]:
 
 
 def open_inodes(device: int) -> Counter[int]:
-    """How many descriptors are open on each inode of ``device``."""
+    """Count the open descriptors of each inode on ``device``."""
     inodes: Counter[int] = Counter()
     for name in os.listdir("/proc/self/fd"):
         try:

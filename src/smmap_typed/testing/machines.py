@@ -1,11 +1,11 @@
-"""Machines: state machines of Hypothesis that do whatever a program may do, and compare. Needs the extra ``testing``.
+"""State machines of Hypothesis that compare managers with the reference model. Needs the extra ``testing``.
 
-For a manager with settings or a reader of your own, in a module that pytest collects::
+To test a manager with your own settings or reader, write this in a module that pytest collects::
 
     TestMyManager = make_manager_machine(make_my_manager).TestCase
 
-``hypothesis.stateful.run_state_machine_as_test`` runs a machine anywhere else. How many examples it tries is said by
-the profile of Hypothesis.
+``hypothesis.stateful.run_state_machine_as_test`` runs a machine without a test runner. The profile of Hypothesis sets
+the number of examples.
 """
 
 from smmap_typed.testing._extra import hypothesis_needed

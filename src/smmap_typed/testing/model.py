@@ -1,7 +1,8 @@
 """The reference model: what the contract promises of one manager in one thread.
 
-It knows nothing of pins, locks, flights or queues. It names the region that each eviction takes, every figure, every
-byte and every error; the machine beside it compares. Where the contract leaves a choice, the comments say so.
+The model has no pins, locks, flights or queues. It predicts the region that each eviction takes, and the figures, bytes
+and errors of each call; the state machines compare these with the manager. Comments say where the contract leaves a
+choice.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,7 @@ class Model(Regions):
     # Cursors.
 
     def make_cursor(self, source: Source | None) -> Cursor:
-        """A cursor on a path or a descriptor, or on no file."""
+        """Predict a new cursor on a path, on a descriptor, or on no file."""
         if source is not None:
             self.check_open()
         cursor = Cursor(source)
@@ -43,14 +44,14 @@ class Model(Regions):
         return cursor
 
     def copy(self, other: Cursor) -> Cursor:
-        """``copy.copy`` of a cursor: at the same place, with a pin of its own."""
+        """``copy.copy`` of a cursor: the copy is at the same place, with its own pin."""
         twin = Cursor(other.source, other.seen, other.region, other.begin, other.end)
         self.note_acquired(twin.region)
         self.cursors.append(twin)
         return twin
 
     def assign(self, cursor: Cursor, other: Cursor) -> None:
-        """Let ``cursor`` stand where ``other`` does."""
+        """``assign``: move ``cursor`` to the file and place of ``other``."""
         twin = self.copy(other)
         self.release(cursor)
         cursor.source, cursor.seen = twin.source, twin.seen
@@ -65,17 +66,17 @@ class Model(Regions):
         self.let_go_of_closed()
 
     def drop(self, cursor: Cursor) -> None:
-        """The last reference to a cursor goes."""
+        """Drop the last reference to a cursor."""
         self.release(cursor)
         self.cursors.remove(cursor)
 
     def file_size(self, cursor: Cursor) -> int:
-        """Bytes, of the file as the cursor sees it."""
+        """``file_size``: bytes of the file as the cursor sees it."""
         cursor.seen = self._see(cursor)
         return cursor.seen.size
 
     def use_region(self, cursor: Cursor, offset: int, size: int) -> None:
-        """Stand on ``size`` bytes at ``offset``."""
+        """``use_region``: move to ``size`` bytes at ``offset``."""
         _check_range(offset, size)
         self._associated(cursor)
         if self.closed:
@@ -97,13 +98,13 @@ class Model(Regions):
         self.trim()
 
     def read(self, cursor: Cursor, offset: int, size: int) -> bytes:
-        """The bytes from ``offset`` on; the cursor stays where it is."""
+        """``read``: the bytes from ``offset`` on. The cursor stays where it is."""
         data = self._collected(cursor, offset, size)
         self.trim()
         return data
 
     def _collected(self, cursor: Cursor, offset: int, size: int) -> bytes:
-        """What each window has of it; all windows but the cursor's own are left again at once."""
+        """Join the bytes of each window; leave each window at once, except the cursor's own."""
         _check_range(offset, size)
         self._associated(cursor)
         seen = self._see(cursor)
@@ -127,7 +128,7 @@ class Model(Regions):
         return self._viewed(View(cursor.region, cursor.begin, cursor.end))
 
     def region_view(self, cursor: Cursor) -> View | None:
-        """``buffer`` of the region where the cursor stands, None if nowhere."""
+        """``buffer`` of the cursor's region; None if the cursor is on no region."""
         region = cursor.region
         if region is None:
             self.release(cursor)
@@ -135,7 +136,7 @@ class Model(Regions):
         return self._viewed(View(region, region.begin, region.end))
 
     def view(self, cursor: Cursor, offset: int, size: int) -> View:
-        """``WindowCursor.view``: of one window, or of a copy."""
+        """``WindowCursor.view``: a view of one window, or of a copy."""
         _check_range(offset, size)
         self._associated(cursor)
         seen = self._see(cursor)
@@ -153,7 +154,7 @@ class Model(Regions):
         return view
 
     def release_view(self, view: View) -> None:
-        """The last reference to a view goes."""
+        """Drop the last reference to a view."""
         self.views.remove(view)
         self.let_go_of_closed()
 
@@ -180,7 +181,7 @@ class Model(Regions):
         return Buffer(twin, offset, length)
 
     def slice(self, buffer: Buffer, low: int, high: int) -> bytes:
-        """The bytes from index ``low`` to ``high``, which are in range."""
+        """The bytes from index ``low`` to index ``high``, which are in range."""
         if low >= high:
             return b""
         cursor, low, high = buffer.cursor, buffer.begin + low, buffer.begin + high
@@ -191,7 +192,7 @@ class Model(Regions):
         return self._travel(cursor, low, high, self.read)
 
     def read_into(self, buffer: Buffer, low: int, high: int) -> bytes:
-        """The same, without moving to another window: in the one where the buffer's cursor stands, or by travelling."""
+        """``readinto``: the bytes from ``low`` to ``high``, of the cursor's window if it has all of them."""
         if low >= high:
             return b""
         cursor, low, high = buffer.cursor, buffer.begin + low, buffer.begin + high
@@ -200,7 +201,7 @@ class Model(Regions):
         return self._travel(cursor, low, high, self._collected)
 
     def _travel(self, cursor: Cursor, low: int, high: int, read: Callable[[Cursor, int, int], bytes]) -> bytes:
-        """One window is used at a time, the cursor's own included; at last it stands on the last byte, if it can."""
+        """Read with one pinned window at a time, the cursor's own included; then move to the last byte if possible."""
         region = cursor.region
         self.release(cursor)
         try:
@@ -222,14 +223,14 @@ class Model(Regions):
     # The manager.
 
     def collect(self) -> int:
-        """Unmap everything idle; how many regions."""
+        """Unmap the idle regions, and return their number."""
         idle = [] if self.closed else [region for region in self.regions if not self.is_used(region)]
         for region in idle:
             self.unmap(region)
         return len(idle)
 
     def configure(self, memory: int | None, handles: int | None) -> None:
-        """Change limits, None for as it is."""
+        """Change limits; None leaves a limit as it is."""
         memory = self.memory if memory is None else memory or DEFAULT_MEMORY
         handles = self.handles if handles is None else handles
         self.check_open()
@@ -243,17 +244,17 @@ class Model(Regions):
         self.set_limits(memory, handles)
 
     def close(self) -> None:
-        """Unmap what is idle; the rest goes when it is let go."""
+        """Unmap idle regions now, and the others when they are released."""
         self.shut()
         for cursor in self.cursors:
             if cursor.region is not None:
                 cursor.kept, cursor.region = cursor.region, None
         self.let_go_of_closed()
 
-    # How.
+    # Helpers.
 
     def _see(self, cursor: Cursor) -> Seen:
-        """The file as the cursor sees it: as it saw it first, or as it is now."""
+        """The file as the cursor sees it: as at its first use, or as it is now if this is the first use."""
         source = self._associated(cursor)
         return cursor.seen or self.look(source)
 
@@ -263,7 +264,7 @@ class Model(Regions):
         return cursor.source
 
     def can_be_read(self, cursor: Cursor, offset: int, size: int) -> bool:
-        """Whether reading there is not SIGBUS: mapped bytes past the end of a file that was truncated."""
+        """Whether the bytes can be read without SIGBUS, which mapped bytes past the end of a truncated file raise."""
         try:
             seen = self._see(cursor)
         except Refusal:
@@ -271,7 +272,7 @@ class Model(Regions):
         return self.copies or min(offset + size, seen.size) <= len(seen.inode.content)
 
     def _visit(self, cursor: Cursor, offset: int, end: int) -> Region:
-        """The region that shows the bytes at ``offset``: the cursor's if it has all, or another, left at once."""
+        """Return a region with the bytes at ``offset``: the cursor's if it has them all, else another, left at once."""
         if cursor.region is not None and cursor.region.includes(offset, end):
             return cursor.region
         region = self.acquire(self._associated(cursor), self._see(cursor), offset, end)
@@ -279,7 +280,7 @@ class Model(Regions):
         return region
 
     def _acquire_or_give_up_own(self, cursor: Cursor, seen: Seen, offset: int, end: int) -> Region:
-        """A move uses the new window before it leaves the old one, unless a hard limit has no room for both."""
+        """Acquire the new window before leaving the old one, unless a hard limit has no room for both."""
         try:
             return self.acquire(self._associated(cursor), seen, offset, end)
         except Refusal as refusal:

@@ -1,6 +1,6 @@
-"""The lower half of the reference model: which windows are mapped, who uses them, and which goes next.
+"""The lower half of the reference model: which windows are mapped, what uses them, and which is evicted next.
 
-In plain lists, and as slow as it is obvious: who stands on a region is found by asking every cursor.
+It uses plain lists, and prefers obvious code to fast code: to find the users of a region, it checks each cursor.
 """
 
 from collections import Counter
@@ -23,12 +23,12 @@ class Refusal(Exception):  # noqa: N818 - a prediction, not an error
 
 
 class Seen(NamedTuple):
-    """A file as a cursor saw it first: an inode at one size."""
+    """A file as a cursor first saw it: an inode with one size."""
 
     inode: Inode
     size: int
     stamp: int
-    """0 where windows show the file itself, so that its modification time does not matter."""
+    """The modification time for readers that copy; 0 if windows show the file itself, so that it does not matter."""
 
 
 @final
@@ -40,7 +40,7 @@ class Region:
     begin: int
     size: int
     copied: bytes | None
-    """What was in the file when the window was read, for the reader that copies."""
+    """The bytes at the time when the window was read, for readers that copy; otherwise None."""
 
     @property
     def end(self) -> int:
@@ -48,11 +48,11 @@ class Region:
         return self.begin + self.size
 
     def includes(self, begin: int, end: int) -> bool:
-        """Whether all bytes from ``begin`` to ``end`` lie inside."""
+        """Whether the region has all bytes from ``begin`` to ``end``."""
         return self.begin <= begin and end <= self.end
 
     def bytes_of(self, begin: int, end: int) -> bytes:
-        """What its memory shows of the file from ``begin`` to ``end``, as far as that may be read at all."""
+        """The bytes of the file from ``begin`` to ``end``, as far as they can be read."""
         if self.copied is not None:
             return self.copied[begin - self.begin : end - self.begin]
         return bytes(self.seen.inode.content[begin:end])
@@ -61,7 +61,7 @@ class Region:
 @final
 @dataclass(eq=False)
 class Cursor:
-    """Where a cursor stands."""
+    """A cursor: its file, its region and its place."""
 
     source: Source | None
     seen: Seen | None = None
@@ -69,7 +69,7 @@ class Cursor:
     begin: int = 0
     end: int = 0
     kept: Region | None = None
-    """What it still keeps mapped after its manager was closed, until its next call."""
+    """The region that it keeps mapped after its manager was closed, until its next call."""
 
 
 @final
@@ -83,17 +83,17 @@ class View:
     copy: bytes = b""
 
     def expected(self) -> bytes:
-        """What it must show, as far as that may be read at all."""
+        """The bytes that the view must show, as far as they can be read."""
         return self.copy if self.region is None else self.region.bytes_of(self.begin, self.end)
 
 
 class Regions:
-    """The windows of one manager, and everybody who uses them."""
+    """The windows of one manager, and the cursors and views that use them."""
 
     def __init__(self, disk: Disk, window: int, memory: int, handles: int, *, strict: bool, copies: bool) -> None:
         self.disk: Final = disk
         self.window: Final = window
-        """Bytes, whole granules; 0 for whole files."""
+        """Bytes, in whole granules; 0 for whole files."""
         self.memory: int = memory
         self.handles: int = handles
         self.strict: Final = strict
@@ -103,7 +103,7 @@ class Regions:
         self.left: Final[list[Region]] = []
         """Regions in the order in which their last cursor left; some may be in use again."""
         self.cursors: Final[list[Cursor]] = []
-        """Buffers' own ones too."""
+        """Includes the cursors of buffers."""
         self.views: Final[list[View]] = []
         self.acquisitions: int = 0
         self.misses: int = 0
@@ -112,33 +112,33 @@ class Regions:
         self.evictions: int = 0
         self.mapped_past_limit: bool = False
 
-    # What there is.
+    # Queries.
 
     def mapped(self) -> int:
-        """Bytes, of all regions."""
+        """The bytes of all regions."""
         return sum(region.size for region in self.regions)
 
     def cursors_on(self, region: Region) -> int:
-        """How many cursors stand on it."""
+        """The number of cursors on the region."""
         return sum(cursor.region is region for cursor in self.cursors)
 
     def is_viewed(self, region: Region) -> bool:
-        """Whether a user has a view of it."""
+        """Whether a user has a view of the region."""
         return any(view.region is region for view in self.views)
 
     def is_used(self, region: Region) -> bool:
-        """Whether it must stay mapped."""
+        """Whether the region must stay mapped."""
         return self.cursors_on(region) > 0 or self.is_viewed(region)
 
     def uses(self) -> Counter[str]:
-        """How many regions are pinned by a cursor, kept by a view alone, or idle. Closed, none is but kept."""
+        """Count the regions that are pinned by cursors, kept only by views, or idle. After ``close`` all are kept."""
         return Counter(
             "pinned" if self.cursors_on(region) else "viewed" if self.closed or self.is_viewed(region) else "idle"
             for region in self.regions
         )
 
     def pages(self) -> Counter[tuple[int, int]]:
-        """How often each page of each inode is mapped."""
+        """Count how often each page of each inode is mapped."""
         pages: Counter[tuple[int, int]] = Counter()
         for region in self.regions:
             pages.update(
@@ -146,18 +146,18 @@ class Regions:
             )
         return pages
 
-    # What changes of it.
+    # Changes.
 
     def set_limits(self, memory: int, handles: int) -> None:
-        """New limits, which are kept already."""
+        """Set limits; the caller has already made room for them."""
         self.memory, self.handles = memory, handles
 
     def shut(self) -> None:
-        """No more regions from now on."""
+        """Map no more regions from now on."""
         self.closed = True
 
     def note_acquired(self, region: Region | None) -> None:
-        """One use of a region more, if there is one."""
+        """Count one acquisition, if there is a region."""
         self.acquisitions += region is not None
 
     def reset_stats(self) -> None:
@@ -168,7 +168,7 @@ class Regions:
     # Files.
 
     def look(self, source: Source) -> Seen:
-        """The file as it is now; a Refusal if there is none."""
+        """Return the file as it is now; raise a Refusal if there is no such file."""
         inode = self.disk.named_by(source)
         if inode is None:
             raise Refusal(FileNotFoundError)
@@ -177,7 +177,7 @@ class Regions:
         return Seen(inode, len(inode.content), inode.stamp if self.copies else 0)
 
     def check_unchanged(self, source: Source, seen: Seen) -> None:
-        """A Refusal unless the file can still serve who saw it as ``seen``."""
+        """Raise a Refusal unless the file can still serve a cursor that saw it as ``seen``."""
         inode = self.disk.named_by(source)
         if inode is None:
             raise Refusal(FileNotFoundError)
@@ -189,13 +189,13 @@ class Regions:
     # Windows.
 
     def wanted_end(self, seen: Seen, offset: int, size: int) -> int:
-        """Where the bytes end that must not be cut by a window's edge."""
+        """Return the end of the bytes that the edge of a window must not cut."""
         if not self.window and not size:
             return seen.size
         return min(offset + (size or self.window // 2), seen.size)
 
     def window_begin(self, offset: int, end: int) -> int:
-        """Even and odd windows in turn: the even one, unless the request fits only the odd one."""
+        """Return where the window begins: even and odd windows alternate, and the even one is chosen if it fits."""
         if not self.window:
             return 0
         half = max(self.window // 2 // ALLOCATIONGRANULARITY, 1) * ALLOCATIONGRANULARITY
@@ -204,7 +204,7 @@ class Regions:
         return even if end <= even + self.window or offset < odd else odd
 
     def acquire(self, source: Source, seen: Seen, offset: int, end: int) -> Region:
-        """The region that serves a request, mapped if it must be."""
+        """Return the region that serves a request; map it if necessary."""
         self.check_open()
         begin = self.window_begin(offset, end)
         found = [region for region in self.regions if region.seen == seen and region.begin == begin]
@@ -213,11 +213,11 @@ class Regions:
         return region
 
     def window_size(self, seen: Seen, begin: int) -> int:
-        """Bytes of the window at ``begin``."""
+        """The bytes of the window at ``begin``."""
         return min(self.window or seen.size, seen.size - begin)
 
     def map(self, source: Source, seen: Seen, begin: int) -> Region:
-        """A new region, once there is room for it."""
+        """Make room, and map a new region."""
         size = self.window_size(seen, begin)
         if self.strict and size > self.memory:
             # No eviction can help, so there is none.
@@ -233,7 +233,7 @@ class Regions:
         return region
 
     def make_room(self, size: int) -> None:
-        """Just enough, least recently used first; past a soft limit only when nothing idle is left."""
+        """Evict just enough, least recently used first. Exceed a soft limit only if nothing idle is left."""
         while len(self.regions) >= self.handles or self.mapped() + size > self.memory:
             if not self.evict():
                 break
@@ -243,14 +243,14 @@ class Regions:
             raise Refusal(MemoryLimitError)
 
     def trim(self) -> None:
-        """At the end of a call that mapped past the soft limit: what it left may be what is too much."""
+        """After a call that exceeded the soft limit, evict: the regions that the call has left may be idle now."""
         if self.mapped_past_limit:
             while self.mapped() > self.memory and self.evict():
                 pass
         self.mapped_past_limit = False
 
     def evict(self) -> bool:
-        """Unmap the region whose last cursor left longest ago, of those that nobody uses."""
+        """Unmap the idle region whose last cursor left longest ago."""
         idle = [region for region in self.left if not self.is_used(region)]
         if idle:
             self.unmap(idle[0])
@@ -258,25 +258,25 @@ class Regions:
         return bool(idle)
 
     def note_left(self, region: Region) -> None:
-        """A cursor has left the region; if it was the last one, the region is now the most recently used."""
+        """Note that a cursor has left the region. If it was the last one, the region is now the most recently used."""
         if not self.cursors_on(region) and region in self.regions:
             self.left[:] = [*(other for other in self.left if other is not region), region]
 
     def unmap(self, region: Region) -> None:
-        """The region goes."""
+        """Unmap the region."""
         self.regions.remove(region)
         if region in self.left:
             self.left.remove(region)
         self.unmaps += 1
 
     def let_go_of_closed(self) -> None:
-        """After ``close`` a region goes with the last cursor or view that keeps it."""
+        """After ``close``, unmap the regions that no cursor and no view keeps any more."""
         if self.closed:
             kept = [cursor.kept for cursor in self.cursors] + [view.region for view in self.views]
             for region in [region for region in self.regions if region not in kept]:
                 self.unmap(region)
 
     def check_open(self) -> None:
-        """A Refusal after ``close``."""
+        """Raise a Refusal after ``close``."""
         if self.closed:
             raise Refusal(ManagerClosedError)

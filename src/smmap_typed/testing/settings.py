@@ -1,4 +1,4 @@
-"""Settings: what a manager under test is asked for."""
+"""The settings of a manager under test."""
 
 import sys
 from typing import NamedTuple
@@ -12,22 +12,23 @@ _LARGEST_UNIT = 64 * ALLOCATIONGRANULARITY
 
 
 class ManagerSettings(NamedTuple):
-    """What the reference model is told of a manager, and the factory is to make it with.
+    """The settings with which the factory makes a manager and the machine makes its reference model.
 
-    The arguments of ``SlidingWindowMapManager``, by the same rules, but that ``window_size`` must be said.
+    They are arguments of ``SlidingWindowMapManager`` and follow the same rules, except that ``window_size`` is required
+    and must not be negative.
     """
 
     window_size: int
-    """Bytes, 0 for whole files."""
+    """In bytes; 0 for whole files."""
     max_memory_size: int = 0
-    """Bytes, 0 for the default."""
+    """In bytes; 0 for the default."""
     max_open_handles: int = sys.maxsize
-    """Regions."""
+    """The largest number of regions."""
     strict_memory: bool = False
     """Whether the memory limit is hard."""
 
     def window(self) -> int:
-        """Bytes of a window as ``manager.window_size()`` reports them: rounded up to the allocation granularity."""
+        """The bytes of a window as ``manager.window_size()`` reports them: rounded up to the allocation granularity."""
         if self.window_size < 0:
             raise ValueError(f"window_size must be 0 for whole files, or positive, got {self.window_size}")
         return -(-self.window_size // ALLOCATIONGRANULARITY) * ALLOCATIONGRANULARITY
@@ -37,12 +38,12 @@ class ManagerSettings(NamedTuple):
         return self.max_memory_size or DEFAULT_MEMORY_SIZE
 
     def unit(self) -> int:
-        """Bytes in which the machines think, so that files have some windows: a quarter of one, in whole granules."""
+        """The unit of file sizes and offsets, in bytes: a quarter of a window, in whole granules."""
         granules = self.window() // (4 * ALLOCATIONGRANULARITY)
         return min(max(granules, 1) * ALLOCATIONGRANULARITY, _LARGEST_UNIT)
 
     def scaled(self, place: int) -> int:
-        """A number of bytes that was drawn for granules, in units: beside the edge of one if it was beside one."""
+        """Scale a number of bytes from granules to units; a number near an edge stays near one."""
         half = ALLOCATIONGRANULARITY // 2
         granules, beside = divmod(place + half, ALLOCATIONGRANULARITY)
         return min(granules * self.unit() + beside - half, sys.maxsize)

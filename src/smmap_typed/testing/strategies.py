@@ -1,6 +1,7 @@
-"""Strategies of Hypothesis: settings of managers, and places in files where mistakes are. Needs the extra ``testing``.
+"""Strategies of Hypothesis for settings of managers and for places in files. Needs the extra ``testing``.
 
-Numbers of bytes are drawn for windows of a few allocation granules, and lie near the edges of those.
+The strategies draw numbers of bytes for windows of a few allocation granules, mostly near the edges of granules, where
+mistakes are most likely.
 """
 
 import sys
@@ -23,12 +24,12 @@ def _place(granules: int, beside: int) -> int:
 
 
 def offsets() -> st.SearchStrategy[int]:
-    """Places in a file of up to 12 granules, on the edge of one, beside it, or in its middle."""
+    """Places in a file of up to 12 granules: at the edge of a granule, near it, or in the middle."""
     return st.builds(_place, st.integers(0, 12), st.sampled_from([0, 0, 1, 100, _G // 2, -1, -100]))
 
 
 def sizes() -> st.SearchStrategy[int]:
-    """What to ask for: nothing, little, about a window, several, or as much as there is."""
+    """Sizes of requests: nothing, a few bytes, about a window, several windows, or as much as possible."""
     common = [0, 1, 8, 100, _G // 2, _G, _G + 1, 2 * _G, 3 * _G, sys.maxsize]
     return st.one_of(st.sampled_from(common), offsets())
 
@@ -44,12 +45,12 @@ def steps() -> st.SearchStrategy[int | None]:
 
 
 def file_sizes() -> st.SearchStrategy[int]:
-    """Bytes of a file: whole granules or not, several windows or a part of one."""
+    """Sizes of files: whole granules or not, several windows or a part of one."""
     return st.sampled_from([12 * _G - 1, 10 * _G, 7 * _G + 100, 3 * _G, _G // 2])
 
 
 def windows() -> st.SearchStrategy[Window]:
-    """Ranges as a manager could map them: aligned starts, and at least a byte."""
+    """Windows that a manager could map: aligned, with at least one byte."""
     return st.builds(Window, st.integers(0, 12).map(lambda granules: granules * _G), file_sizes())
 
 
@@ -61,7 +62,7 @@ def _buffer_settings(draw: st.DrawFn) -> ManagerSettings:
 
 
 def buffer_settings() -> st.SearchStrategy[ManagerSettings]:
-    """Windows of up to four granules, 0 among them, and room for one or two."""
+    """Windows of up to four granules, or whole files, and limits with room for one or two windows."""
     return _buffer_settings()
 
 
@@ -69,13 +70,13 @@ def buffer_settings() -> st.SearchStrategy[ManagerSettings]:
 def _settings(draw: st.DrawFn, *, whole_files: bool) -> ManagerSettings:
     window = 0 if whole_files else draw(st.integers(0, 5)) * _G
     memory = draw(st.integers(1, 6)) * (window or 4 * _G)
-    # One byte less than whole granules is rounded up to them.
+    # One byte less than whole granules, which the manager rounds up.
     return ManagerSettings(max(window - 1, 0), memory, draw(st.integers(1, 6)), draw(st.booleans()))
 
 
 def manager_settings(*, whole_files: bool = False) -> st.SearchStrategy[ManagerSettings]:
-    """Windows of up to five granules, 0 among them, and limits so tight that they are met all the time.
+    """Windows of up to five granules, or whole files, and limits so tight that managers meet them often.
 
-    With ``whole_files`` the window is always 0, as the static manager needs it.
+    With ``whole_files``, the window size is always 0, as the static manager requires.
     """
     return _settings(whole_files=whole_files)
