@@ -9,7 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import smmap_typed
-from smmap_typed._inside import is_inside
+from smmap_typed._pool.reentrancy import is_inside
 
 if TYPE_CHECKING:
     from _typeshed import TraceFunction

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from smmap_typed.testing.content import pattern, write_pattern
 from smmap_typed.testing.kernel import DESCRIPTORS_PER_REGION
+from smmap_typed.values import ManagerStats
 
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
@@ -27,6 +28,7 @@ __all__ = [
     "Fault",
     "ObservedMap",
     "assert_books_match_kernel",
+    "close_proc",
     "descriptors_of",
     "forget_the_page_cache",
     "mapped_bytes_of",
@@ -34,6 +36,7 @@ __all__ = [
     "opcodes_of",
     "open_descriptor",
     "pattern",
+    "release_descriptors",
     "run_python",
     "write_pattern",
 ]
@@ -64,6 +67,18 @@ def forget_the_page_cache(patch: pytest.MonkeyPatch) -> None:
         raise BlockingIOError(errno.EAGAIN, "not in the page cache")
 
     patch.setattr(os, "preadv", find_nothing)
+
+
+def close_proc(patch: pytest.MonkeyPatch) -> None:
+    """Let nobody open a file by the name of a descriptor, as where ``/proc`` is not mounted: then it is duplicated."""
+    real = os.open
+
+    def refuse(path: str, flags: int) -> int:
+        if str(path).startswith("/proc/"):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return real(path, flags)
+
+    patch.setattr(os, "open", refuse)
 
 
 @contextmanager
@@ -109,6 +124,36 @@ def descriptors_of(path: Path) -> int:
     return count
 
 
+class Limited(Protocol):
+    """What has a limit of handles that can be changed."""
+
+    def max_file_handles(self) -> int:
+        """The limit."""
+        ...
+
+    def num_file_handles(self) -> int:
+        """Regions."""
+        ...
+
+    def configure(self, *, max_open_handles: int) -> None:
+        """Set the limit."""
+        ...
+
+    def collect(self) -> int:
+        """Close what nobody uses."""
+        ...
+
+
+def release_descriptors(manager: Limited) -> None:
+    """Have ``manager`` close what descriptors it keeps: for a moment its regions need the room. They stay."""
+    limit, regions = manager.max_file_handles(), manager.num_file_handles()
+    if not regions:
+        manager.collect()
+        return
+    manager.configure(max_open_handles=regions)
+    manager.configure(max_open_handles=limit)
+
+
 class Books(Protocol):
     """What a manager says about itself that the kernel can confirm."""
 
@@ -120,6 +165,10 @@ class Books(Protocol):
         """Regions."""
         ...
 
+    def stats(self) -> ManagerStats:
+        """With the number of descriptors that are kept."""
+        ...
+
 
 def assert_books_match_kernel(manager: Books, *paths: Path, own_descriptors: int = 0) -> None:
     """What ``manager`` reports is what the kernel shows of ``paths``, all the files that it has maps of.
@@ -128,7 +177,8 @@ def assert_books_match_kernel(manager: Books, *paths: Path, own_descriptors: int
     """
     mapped = sum(mapped_bytes_of(path) for path in paths)
     descriptors = sum(descriptors_of(path) for path in paths) - own_descriptors
-    assert (manager.mapped_memory_size(), manager.num_file_handles() * DESCRIPTORS_PER_REGION) == (mapped, descriptors)
+    wanted = manager.num_file_handles() * DESCRIPTORS_PER_REGION + manager.stats().kept_descriptors
+    assert (manager.mapped_memory_size(), wanted) == (mapped, descriptors)
 
 
 class ObservedMap(mmap.mmap):

@@ -1,22 +1,25 @@
-"""What differs between operating systems, word sizes, interpreter versions, and the two builds."""
+"""Platform: all that differs between operating systems, word sizes and versions of the interpreter."""
 
 import contextlib
 import mmap
 import os
 import sys
-from collections.abc import Callable
+import threading
 from mmap import ALLOCATIONGRANULARITY
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from smmap_typed._types import Advice
 
 __all__ = [
     "ALLOCATIONGRANULARITY",
+    "CAN_TELL_VIEWS",
     "DEFAULT_MEMORY_SIZE",
     "DEFAULT_WINDOW_SIZE",
     "IS_WINDOWS",
     "MIB",
+    "NOT_WAITING",
     "OPEN_FLAGS",
+    "PATH_FLAGS",
     "PREAD_WINDOW_SIZE",
     "WRITING_FLAGS",
     "advise",
@@ -25,21 +28,11 @@ __all__ = [
     "is_64_bit",
     "is_cached",
     "map_file",
-    "mypyc_attr",
     "read_ahead",
     "read_at",
 ]
 
 MIB: Final = 1024 * 1024
-
-
-if TYPE_CHECKING:
-    from mypy_extensions import mypyc_attr
-else:
-
-    def mypyc_attr(**_settings: bool) -> Callable[[type], type]:
-        """What mypyc is to do with a class. Nothing to the interpreter."""
-        return lambda definition: definition
 
 
 def align_to_mmap(num: int, round_up: bool) -> int:  # noqa: FBT001 - smmap's signature
@@ -57,19 +50,20 @@ def is_64_bit() -> bool:
     return sys.maxsize > (1 << 32) - 1
 
 
-# The defaults are smmap's: one GiB of window and eight of memory where addresses are plenty.
+# The defaults are those of smmap: windows of 1 GiB and 8 GiB of memory where there are 64-bit addresses.
 DEFAULT_WINDOW_SIZE: Final = 1024 * MIB if is_64_bit() else 64 * MIB
 DEFAULT_MEMORY_SIZE: Final = 8192 * MIB if is_64_bit() else 1024 * MIB
-# A window that is read whole should cost about a millisecond, not a second.
+# Reading a window into memory should take about a millisecond, not a second.
 PREAD_WINDOW_SIZE: Final = MIB
 
 IS_WINDOWS: Final = os.name == "nt"
 
-# O_NONBLOCK: opening a FIFO without a writer would block for ever; it means nothing to a regular file.
-OPEN_FLAGS: Final[int] = (
-    os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
-)
-# A library that only reads refuses to open in any way that could write.
+# Without this flag, opening a FIFO that has no writer would block for ever.
+NOT_WAITING: Final[int] = getattr(os, "O_NONBLOCK", 0)
+OPEN_FLAGS: Final[int] = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | NOT_WAITING
+# With this flag, Linux gives a descriptor to look at without opening the file, so it does not wait, even for a FIFO.
+PATH_FLAGS: Final[int] = getattr(os, "O_PATH", 0)
+# The library only reads, so it refuses flags that would allow writing.
 WRITING_FLAGS: Final[int] = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -93,56 +87,63 @@ if sys.platform != "win32":
         return os.pread(descriptor, size, offset)
 
 else:  # pragma: no cover - Linux measures
+    # Windows has no pread. Threads that read windows of a file share its descriptor, which has only one position.
+    _one_position: Final = threading.Lock()
 
     def read_at(descriptor: int, size: int, offset: int) -> bytes:
-        """Read up to ``size`` bytes at ``offset``; Windows has no pread, so the position moves."""
-        os.lseek(descriptor, offset, os.SEEK_SET)
-        return os.read(descriptor, size)
+        """Read up to ``size`` bytes at ``offset``, moving the descriptor's position."""
+        with _one_position:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            return os.read(descriptor, size)
 
 
 if sys.platform != "win32":
 
     def advise(mapping: mmap.mmap, advice: Advice) -> None:
-        """Tell the kernel how ``mapping`` will be read. It is an advice: no error matters, nor a system without it."""
+        """Advise the kernel how ``mapping`` will be read. Errors, and advice that the system lacks, are ignored."""
         with contextlib.suppress(OSError, AttributeError):
             mapping.madvise(getattr(mmap, f"MADV_{advice.upper()}"))
 
 else:  # pragma: no cover - Linux measures
 
     def advise(mapping: mmap.mmap, advice: Advice) -> None:
-        """Nothing to tell: this system has no ``madvise``."""
+        """Do nothing: this system has no ``madvise``."""
 
 
 if sys.platform == "linux":
 
     def is_cached(descriptor: int, offset: int) -> bool:
-        """Whether the byte at ``offset`` is in the page cache; False if it cannot be told without waiting."""
+        """Whether the byte at ``offset`` is in the page cache; False if the kernel cannot tell without waiting."""
         try:
             return os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
         except (OSError, AttributeError, NotImplementedError):
-            # What the C library lacks, Python has not.
+            # Python lacks these names where the C library lacks them.
             return False
 
     def read_ahead(descriptor: int, size: int, offset: int) -> None:
-        """Ask the kernel to bring ``size`` bytes at ``offset`` into the page cache, and do not wait."""
+        """Ask the kernel to bring ``size`` bytes at ``offset`` into the page cache, without waiting for them."""
         os.posix_fadvise(descriptor, offset, size, os.POSIX_FADV_WILLNEED)
 
 else:  # pragma: no cover - Linux measures
 
-    def is_cached(descriptor: int, offset: int) -> bool:  # noqa: ARG001 - as where there is something to ask
-        """False: this system cannot be asked."""
+    def is_cached(descriptor: int, offset: int) -> bool:  # noqa: ARG001 - the signature is the same as on Linux
+        """Return False: this system cannot be asked."""
         return False
 
     def read_ahead(descriptor: int, size: int, offset: int) -> None:
-        """Nothing to ask for: this system has no ``posix_fadvise``."""
+        """Do nothing: only Linux is asked."""
+
+
+CAN_TELL_VIEWS: Final = hasattr(mmap.mmap, "resize")
+"""Whether ``has_views`` can tell."""
 
 
 def has_views(mapping: mmap.mmap) -> bool:
-    """Whether somebody holds a memoryview of ``mapping``, without changing anything.
+    """Whether a memoryview of ``mapping`` is alive. Changes nothing.
 
-    CPython looks at the exports of a map before it looks at anything else that could keep ``resize`` from working,
-    and -1 is no size, so the call always fails and the kind of error is the answer. Where ``resize`` is missing the
-    answer is no, and only ``close`` can tell.
+    Calls ``resize(-1)``, which always fails, because -1 is not a size. CPython looks for views of the map before it
+    checks anything else, so the kind of error is the answer. Where maps have no ``resize`` the answer is False, and
+    only ``close`` can tell.
     """
     resize = getattr(mapping, "resize", None)
     if resize is None:

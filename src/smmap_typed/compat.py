@@ -1,6 +1,6 @@
-"""In smmap's place: for code that imports ``smmap`` and is not to be touched.
+"""Compatibility: stand in for ``smmap`` in programs that import it and cannot be changed.
 
-``install()`` puts modules named ``smmap``, ``smmap.mman``, ``smmap.buf`` and ``smmap.util`` into ``sys.modules`` that
+``install()`` puts modules named ``smmap``, ``smmap.mman``, ``smmap.buf`` and ``smmap.util`` into ``sys.modules``, which
 hold the names of this package. Call it before anything imports gitdb or GitPython.
 """
 
@@ -15,7 +15,7 @@ from smmap_typed.exceptions import CompatError
 __all__ = ["install"]
 
 _SMMAP_VERSION: Final = (5, 0, 3)
-"""The version of smmap whose names and calls these are."""
+"""The version of smmap whose names and signatures are provided."""
 
 _UTIL: Final = ("ALLOCATIONGRANULARITY", "Region", "Window", "align_to_mmap", "is_64_bit")
 _MMAN: Final = ("SlidingWindowMapManager", "StaticWindowMapManager", "WindowCursor", "align_to_mmap", "is_64_bit")
@@ -23,9 +23,9 @@ _BUF: Final = ("SlidingWindowMapBuffer",)
 
 
 def install() -> None:
-    """Let ``import smmap`` and its submodules find this package. Idempotent.
+    """Make ``import smmap`` and imports of its submodules find this package. Idempotent.
 
-    :raises CompatError: if the real ``smmap`` was imported before: what imported it already has its classes.
+    :raises CompatError: if the real ``smmap`` is already imported: code that imported it has its classes.
     """
     present = sys.modules.get("smmap")
     if present is not None:
@@ -44,7 +44,7 @@ def install() -> None:
     for name, members in (("util", _UTIL), ("mman", _MMAN), ("buf", _BUF)):
         module = modules[f"smmap.{name}"] = _module(f"smmap.{name}", members)
         setattr(root, name, module)
-    # In one step, so that no other thread sees half of it.
+    # One step, so that no other thread sees only some of the modules.
     sys.modules.update(modules)
 
 

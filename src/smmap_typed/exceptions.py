@@ -1,8 +1,8 @@
 """The errors of the library: one root, sorted by what the caller can do about each.
 
-Every class also derives from the builtin that callers of ``smmap`` or of the operating system
-already catch, carries the values it speaks of as attributes, and survives pickling.
-Arguments of the wrong type or value are plain ``TypeError`` and ``ValueError``.
+Each class below the root also derives from a builtin that callers of ``smmap`` or of the operating system already
+catch. Errors that speak of values have them as attributes, and all survive pickling. Arguments of a wrong type or value
+raise plain ``TypeError`` and ``ValueError``.
 """
 
 import errno
@@ -27,7 +27,7 @@ class SmmapError(Exception):
 
 
 class CursorInvalidError(SmmapError, ValueError):
-    """The cursor stands on no window: never placed, released, past the end, or taken from it."""
+    """The cursor is on no region: it has no file, was never placed or was released, or the region was discarded."""
 
 
 class RegionUnmappedError(SmmapError, ValueError):
@@ -39,17 +39,18 @@ class ManagerClosedError(SmmapError, ValueError):
 
 
 class ReentrantCallError(SmmapError, RuntimeError):
-    """A handler or callback interrupted the library and asked for what would have to wait for it."""
+    """A handler or callback interrupted the library and made a call that would have to wait for its own thread."""
 
 
 class CompatError(SmmapError, RuntimeError):
-    """``compat.install`` came too late: the real ``smmap`` is imported already."""
+    """``compat.install`` was called too late: the real ``smmap`` is already imported."""
 
 
 class FileChangedError(SmmapError, OSError):
-    """The file is another one now, or shorter than this cursor saw it; make a new cursor.
+    """The file was replaced, truncated or, with a reader that copies, written to; make a new cursor to read it.
 
-    ``errno`` is ``ESTALE``, ``filename`` the path or descriptor.
+    A file that was replaced or deleted is read on while the manager has a descriptor of it open. ``errno`` is
+    ``ESTALE``, ``filename`` the path or descriptor.
     """
 
     def __init__(self, target: str | bytes | int, reason: str) -> None:
@@ -67,9 +68,9 @@ class FileChangedError(SmmapError, OSError):
 
 
 class HandleLimitError(SmmapError, OSError):
-    """Every handle that ``max_open_handles`` allows is pinned; release a cursor or a view and call again.
+    """All handles that ``max_open_handles`` allows are pinned; release a cursor or a view and call again.
 
-    ``errno`` is ``EMFILE``.
+    ``errno`` is ``EMFILE``. ``limit`` and ``pinned`` are numbers of regions.
     """
 
     def __init__(self, limit: int, pinned: int) -> None:
@@ -87,9 +88,9 @@ class HandleLimitError(SmmapError, OSError):
 
 
 class MemoryLimitError(SmmapError, OSError):
-    """With ``strict_memory``: nothing idle is left and the next window would exceed ``max_memory_size``.
+    """Under ``strict_memory``, the next window would exceed ``max_memory_size`` and nothing idle is left to unmap.
 
-    ``errno`` is ``ENOMEM``. All figures are bytes.
+    ``errno`` is ``ENOMEM``. ``limit``, ``pinned`` and ``wanted`` are bytes.
     """
 
     def __init__(self, limit: int, pinned: int, wanted: int) -> None:

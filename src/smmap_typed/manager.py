@@ -1,4 +1,4 @@
-"""The two managers: what a program makes one of and keeps."""
+"""The two managers. A program usually makes one of them and keeps it."""
 
 import os
 import sys
@@ -7,21 +7,16 @@ from typing import Self, final
 
 from typing_extensions import override
 
-from smmap_typed._arguments import check_advice
-from smmap_typed._core import Core
-from smmap_typed._cursor import WindowCursor
-from smmap_typed._events import Observer
-from smmap_typed._file import lies_below
-from smmap_typed._gate import Call
-from smmap_typed._grid import Grid
-from smmap_typed._ledger import Ledger
-from smmap_typed._limits import Limits, check_pinned, handles, memory_bytes, shrinking, window_bytes
-from smmap_typed._mapped_file import MappedFile
+from smmap_typed._arguments import check_advice, handle_limit, memory_limit, window_bytes
+from smmap_typed._handles.cursor import WindowCursor
+from smmap_typed._handles.mapped_file import MappedFile
 from smmap_typed._platform import IS_WINDOWS
-from smmap_typed._stats import ManagerStats, RegionStats
-from smmap_typed._survey import list_regions, survey
+from smmap_typed._pool import LRU, Grid, Ledger, Pool
+from smmap_typed._source import lies_below
 from smmap_typed._types import Advice, PathOrFd, ReaderName
+from smmap_typed.events import Observer
 from smmap_typed.readers import Reader, reader_of
+from smmap_typed.values import ManagerStats, RegionStats
 
 __all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
 
@@ -29,23 +24,25 @@ __all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
 class StaticWindowMapManager:
     """Maps whole files, keeps them under a memory and a handle limit, and unmaps the least recently used.
 
-    :param window_size: checked, and otherwise of no effect: a window is always the whole file.
-    :param max_memory_size: bytes; 0 for 8 GiB (1 GiB on 32-bit). Soft: past it only when nothing idle is left.
-    :param max_open_handles: regions at once, at least 1. Hard: never exceeded at any instant.
-    :param reader: ``"mmap"``, or ``"pread"`` to read windows into memory, which works on files that cannot be mapped
-        and turns a truncated file into an error instead of a signal; or a ``smmap_typed.readers.Reader`` of your own.
-    :param strict_memory: make the memory limit hard, too.
-    :param observer: called with each event, in the thread that caused it, when its call is on its way out; an error
-        that it raises, or the log, goes to ``sys.unraisablehook``.
-    :param advice: how files will be read: ``"normal"``, ``"sequential"``, ``"random"`` or ``"willneed"``. The kernel is
-        told so of each window that is mapped, by ``madvise``, where there is one; copies have nothing to be told.
-    :raises ValueError: if a number is out of its range; TypeError if it is none.
+    :param window_size: checked, but without effect: a window is always the whole file.
+    :param max_memory_size: bytes; 0 for 8 GiB (1 GiB on 32-bit). A soft limit: it is exceeded only when nothing idle is
+        left to unmap.
+    :param max_open_handles: regions mapped at once, at least 1. A hard limit: it is not exceeded at any instant.
+    :param reader: ``"mmap"``; or ``"pread"`` to read windows into memory, which works on files that cannot be mapped
+        and turns a truncated file into an error instead of a signal; or your own ``smmap_typed.readers.Reader``.
+    :param strict_memory: whether the memory limit is hard, too.
+    :param observer: called with each event, in the thread that caused it, when the call that caused it is on its way
+        out. An error that it raises goes to ``sys.unraisablehook``.
+    :param advice: how files will be read: ``"normal"``, ``"sequential"``, ``"random"`` or ``"willneed"``. The manager
+        passes it to the kernel for each window that it maps, where there is ``madvise``; a copy gets no advice.
+    :raises ValueError: if an argument is out of its range, or not one of the names listed here.
+    :raises TypeError: if an argument is of a wrong type.
 
-    Every method may be called from any thread at any time. As a context it is closed at the end.
-    Made for use as it is; only ``SlidingWindowMapManager`` derives from it, as in smmap.
+    Every method may be called from any thread at any time. A manager is a context manager that closes itself. It is not
+    made for subclassing: only ``SlidingWindowMapManager`` derives from it, as in smmap.
     """
 
-    __slots__ = ("__weakref__", "_advice", "_core")
+    __slots__ = ("__weakref__", "_advice", "_pool")
 
     def __init__(
         self,
@@ -61,7 +58,7 @@ class StaticWindowMapManager:
         loads = reader_of(reader)
         window_bytes(window_size, copies=loads.copies)
         self._advice: Advice | None = check_advice(advice)
-        self._core = _make_core(0, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
+        self._pool = _make_pool(0, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
 
     def __enter__(self) -> Self:
         return self
@@ -73,144 +70,134 @@ class StaticWindowMapManager:
 
     @override
     def __repr__(self) -> str:
-        ledger = self._core.ledger
+        ledger = self._pool.ledger
         return (
-            f"<{type(self).__name__}{' closed' if self._core.tables.closed else ''}: {ledger.total_handles} of "
+            f"<{type(self).__name__}{' closed' if self._pool.tables.closed else ''}: {ledger.total_handles} of "
             f"{ledger.max_handles} handles, {ledger.total_bytes} of {ledger.max_memory} bytes>"
         )
 
     def make_cursor(self, path_or_fd: PathOrFd, *, advice: Advice | None = None) -> WindowCursor:
-        """A cursor on a file, not placed yet. Reads no data; a missing file is reported by the first use.
+        """Make a cursor on a file, not placed yet. Opens nothing; a missing file is reported by the first use.
 
-        :param path_or_fd: any kind of path, made absolute now, or an open descriptor, which is duplicated for the
-            length of each mapping and never kept.
-        :param advice: as for the manager, whose it is without; for the windows that are mapped for this cursor and its
-            copies. Who comes to a window that is mapped already takes it as it is.
-        :raises TypeError: for anything else.
+        :param path_or_fd: any kind of path, which is made absolute now; or an open descriptor. The manager opens the
+            file of a descriptor again at the first use of the cursor. From then on you may close yours: the cursor goes
+            on as long as the manager can keep its own.
+        :param advice: how the file will be read, one of the names that the manager takes; None for the manager's own
+            advice. It applies to windows that are mapped for this cursor and its copies. A window that is already
+            mapped keeps its advice.
+        :raises TypeError: if ``path_or_fd`` is neither a path nor an integer.
+        :raises ValueError: if ``advice`` is not one of the names.
         :raises ManagerClosedError: after ``close``.
         """
-        return WindowCursor._on(self._core, path_or_fd, check_advice(advice) or self._advice)
+        return WindowCursor._on(self._pool, path_or_fd, check_advice(advice) or self._advice)
 
     def open(self, path_or_fd: PathOrFd, *, offset: int = 0, size: int | None = None) -> MappedFile:
-        """A binary file object for reading, over windows: for everything that takes what ``open(path, "rb")`` returns.
+        """Open a file, or a part of it, as a binary file object for reading, for code that takes ``open(path, "rb")``.
 
-        :param path_or_fd: as for ``make_cursor``.
-        :param offset: bytes from the start of the file that the object leaves out; past the end it is empty.
-        :param size: bytes; None or more than there are for all up to the end, which is where the file ends now.
-        :raises OSError: if there is no such file, or it cannot be opened.
-        :raises ValueError: if a number is negative; TypeError if it is none.
-        :raises ManagerClosedError: after ``close``, and so do its reads, once a window is needed.
+        :param path_or_fd: a path, which is made absolute now, or an open descriptor, whose file is opened again.
+        :param offset: bytes to leave out at the start of the file; past its end the object is empty.
+        :param size: bytes; None for all up to the end. Cut at the end that the file has now.
+        :raises OSError: if there is no such file, or if it cannot be opened.
+        :raises ValueError: if a number is negative.
+        :raises TypeError: if an argument is of a wrong type.
+        :raises ManagerClosedError: after ``close``. A read of the object that needs a new window then raises it, too.
         """
         return MappedFile(self.make_cursor(path_or_fd), offset, size)
 
     def collect(self) -> int:
-        """Unmap everything idle; the number of regions unmapped.
+        """Unmap every idle region, and return how many were unmapped.
 
-        What live views show stays mapped and counted. O(regions). May be called from any thread, finaliser, signal
-        handler or GC callback; one that interrupts the library itself is served as soon as that has finished.
+        Regions with live views stay mapped and counted. Also closes the descriptors that the manager keeps of files on
+        which no cursor is. O(regions). May be called from any thread, finaliser, signal handler or GC callback. If the
+        caller has interrupted the library and the lock is taken, the call returns at once, and the interrupted code
+        does its work on the way out.
         """
-        self._settle()
-        return self._core.evictor.collect()
+        self._pool.settle()
+        return self._pool.collect()
 
     def num_file_handles(self) -> int:
-        """Regions that are mapped or just being mapped. Before CPython 3.13 each costs one descriptor."""
-        self._settle()
-        return self._core.ledger.total_handles
+        """How many regions are mapped or being mapped. Before CPython 3.13, each of them takes one descriptor."""
+        self._pool.settle()
+        return self._pool.ledger.total_handles
 
     def num_open_files(self) -> int:
-        """Files with at least one region."""
-        return len(self._core.tables.index)
+        """How many files have at least one region. O(files)."""
+        return self._pool.tables.open_files()
 
     def mapped_memory_size(self) -> int:
-        """Bytes that are mapped or just being mapped."""
-        self._settle()
-        return self._core.ledger.total_bytes
+        """How many bytes are mapped or being mapped."""
+        self._pool.settle()
+        return self._pool.ledger.total_bytes
 
     def window_size(self) -> int:
-        """Bytes of one window, rounded up to the allocation granularity; 0 for whole files."""
-        return self._core.grid.window_size
+        """The size of a window in bytes, rounded up to the allocation granularity; 0 for whole files."""
+        return self._pool.grid.window_size
 
     def max_file_handles(self) -> int:
-        """The handle limit."""
-        return self._core.ledger.max_handles
+        """The handle limit, in regions."""
+        return self._pool.ledger.max_handles
 
     def max_mapped_memory_size(self) -> int:
         """The memory limit, in bytes."""
-        return self._core.ledger.max_memory
+        return self._pool.ledger.max_memory
 
     def stats(self) -> ManagerStats:
-        """What the manager did and holds, as one immutable value. O(regions)."""
-        self._settle()
-        return survey(self._core)
+        """The counters of the manager and what it holds now, as one immutable value. O(regions)."""
+        self._pool.settle()
+        return self._pool.snapshot()
 
     def regions(self) -> tuple[RegionStats, ...]:
-        """What is mapped now, in the order in which it was mapped, as immutable values. O(regions).
+        """The regions that are mapped now, in the order in which they were mapped, as immutable values. O(regions).
 
-        What ``close`` or a forced removal has given up is no region any more, also while a view keeps it mapped.
+        A region that ``close`` or ``force_map_handle_removal_win`` has given up is not among them, even while a view
+        keeps it mapped.
         """
-        self._settle()
-        return list_regions(self._core)
+        self._pool.settle()
+        return self._pool.list_regions()
 
     def reset_stats(self) -> None:
-        """Clear the counters and start the peaks anew; gauges stay, and ``maps`` becomes ``handles``."""
-        with Call(self._core.evictor) as call:
-            call.locked(self._core.tables.reset_counters)
+        """Clear the counters and start the peaks anew. Gauges stay, and ``maps`` starts from ``handles``."""
+        self._pool.reset_counters()
 
     def configure(
         self, *, max_memory_size: int | EllipsisType = ..., max_open_handles: int | EllipsisType = ...
     ) -> None:
-        """Change limits, shrinking at once: idle regions go, least recently used first, until the limits are kept.
+        """Change limits. Idle regions are unmapped at once, least recently used first, until the new limits are kept.
 
         :param max_memory_size: bytes, 0 for the default.
-        :param max_open_handles: regions at once, at least 1.
-        :raises HandleLimitError: if more are pinned than the new limit allows; nothing is changed then.
-        :raises MemoryLimitError: likewise under ``strict_memory``.
+        :param max_open_handles: regions mapped at once, at least 1.
+        :raises HandleLimitError: if more regions are pinned than the new limit allows; the limits stay as they were.
+        :raises MemoryLimitError: under ``strict_memory``, if more bytes are pinned than the new limit allows; the
+            limits stay as they were.
+        :raises ValueError: if a number is out of its range.
+        :raises TypeError: if an argument is not an integer.
         :raises ManagerClosedError: after ``close``.
         """
-        core = self._core
-        wanted = Limits(
-            None if isinstance(max_memory_size, EllipsisType) else memory_bytes(max_memory_size),
-            None if isinstance(max_open_handles, EllipsisType) else handles(max_open_handles),
-        )
-        core.check_open()
-        with Call(core.evictor) as call:
-            call.locked(check_pinned, core, wanted)
-            core.evictor.make_room(call, shrinking(core, wanted))
+        memory = None if isinstance(max_memory_size, EllipsisType) else memory_limit(max_memory_size)
+        handles = None if isinstance(max_open_handles, EllipsisType) else handle_limit(max_open_handles)
+        self._pool.resize(memory, handles)
 
     def close(self) -> None:
-        """Unmap everything idle now, and the rest as soon as its last cursor or view lets go. Idempotent.
+        """Unmap idle regions now, and each other region once its last cursor or view has let go of it. Idempotent.
 
-        Cursors become invalid, live views stay readable; queries, ``stats`` and ``collect`` still answer.
+        Cursors become invalid; live views stay readable. Queries, ``stats`` and ``collect`` still work.
         """
-        self._core.evictor.close()
+        self._pool.close()
 
     def force_map_handle_removal_win(self, base_path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> int:
-        """On Windows, unmap every region of the files at or below ``base_path``, pinned or not; how many.
+        """On Windows, unmap all regions of the files at or below ``base_path``, and return how many there were.
 
-        The cursors on them become invalid. Files are compared by whole path components. What a view shows stays mapped
-        until the view is gone. Does nothing elsewhere, and returns 0.
+        Pinned regions are included, and their cursors become invalid; a region with a view stays mapped until the view
+        is gone. Paths are compared by whole components. On other systems nothing is done, and 0 is returned.
         """
         return self._force_removal(os.fsdecode(base_path)) if IS_WINDOWS else 0
 
     def _force_removal(self, base_path: str) -> int:
         base = os.path.normcase(os.path.abspath(base_path))
-        core = self._core
-
-        with Call(core.evictor) as call:
-            files = call.locked(
-                lambda: {hold.identity for hold in core.tables.holds.values() if lies_below(hold.target, base)}
-            )
-            return core.evictor.retire(
-                call,
-                lambda hold: hold.identity in files,
-                f"force_map_handle_removal_win({base_path!r}) closed it",
-            )
-
-    def _settle(self) -> None:
-        if self._core.tables.orphans:
-            with Call(self._core.evictor) as call:
-                if not call.nested:
-                    self._core.evictor.settle_orphans(call)
+        return self._pool.discard(
+            lambda file: any(lies_below(name, base) for name in file.names),
+            f"force_map_handle_removal_win({base_path!r}) closed it",
+        )
 
 
 @final
@@ -220,7 +207,7 @@ class SlidingWindowMapManager(StaticWindowMapManager):
     :param window_size: bytes, rounded up to the allocation granularity; -1 for 1 GiB (64 MiB on 32-bit, 1 MiB with
         ``reader="pread"``); 0 for the whole file in one window.
 
-    For the rest see ``StaticWindowMapManager``.
+    All other parameters, the errors and the thread-safety are those of ``StaticWindowMapManager``.
     """
 
     __slots__ = ()
@@ -239,10 +226,10 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         loads = reader_of(reader)
         size = window_bytes(window_size, copies=loads.copies)
         self._advice = check_advice(advice)
-        self._core = _make_core(size, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
+        self._pool = _make_pool(size, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
 
 
-def _make_core(
+def _make_pool(
     window_size: int,
     max_memory_size: int,
     max_open_handles: int,
@@ -250,8 +237,8 @@ def _make_core(
     observer: Observer | None,
     *,
     strict_memory: bool,
-) -> Core:
-    ledger = Ledger(memory_bytes(max_memory_size), handles(max_open_handles), strict=strict_memory)
+) -> Pool:
+    ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=strict_memory)
     if observer is not None and not callable(observer):
         raise TypeError(f"observer must be callable, got {type(observer).__name__}")
-    return Core(reader, Grid.of(window_size), ledger, observer)
+    return Pool(reader, Grid.of(window_size), ledger, LRU(), observer)

@@ -1,4 +1,4 @@
-"""Prometheus: the statistics of managers as metrics. Needs the extra ``prometheus``.
+"""Prometheus: the statistics of managers, exported as metrics. Needs the extra ``prometheus``.
 
 >>> from prometheus_client import CollectorRegistry, generate_latest
 >>> from smmap_typed import SlidingWindowMapManager
@@ -15,8 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from smmap_typed._stats import ManagerStats
 from smmap_typed.manager import StaticWindowMapManager
+from smmap_typed.values import ManagerStats
 
 __all__ = ["ManagerCollector"]
 
@@ -28,7 +28,7 @@ _COUNTERS: Final[dict[str, tuple[str, Callable[[ManagerStats], float]]]] = {
     "unmaps": ("Regions unmapped, for whatever reason.", lambda stats: stats.unmaps),
     "evictions": ("Regions unmapped to make room.", lambda stats: stats.evictions),
     "map_failures": ("Attempts to map that the system refused.", lambda stats: stats.map_failures),
-    "map_seconds": ("Seconds spent in the system calls that brought windows in.", lambda stats: stats.map_seconds),
+    "map_seconds": ("Seconds spent in the system calls that mapped or read windows.", lambda stats: stats.map_seconds),
 }
 _GAUGES: Final[dict[str, tuple[str, Callable[[ManagerStats], float]]]] = {
     "mapped_bytes": ("Bytes mapped or reserved.", lambda stats: stats.mapped_bytes),
@@ -36,18 +36,19 @@ _GAUGES: Final[dict[str, tuple[str, Callable[[ManagerStats], float]]]] = {
     "handles": ("Regions mapped.", lambda stats: stats.handles),
     "in_flight": ("Regions that are being mapped.", lambda stats: stats.in_flight),
     "peak_handles": ("The most that handles and in_flight have been together.", lambda stats: stats.peak_handles),
-    "idle_regions": ("Regions that nobody uses.", lambda stats: stats.idle_regions),
-    "pinned_regions": ("Regions that cursors stand on.", lambda stats: stats.pinned_regions),
+    "idle_regions": ("Regions without a cursor or a view.", lambda stats: stats.idle_regions),
+    "pinned_regions": ("Regions with a cursor on them.", lambda stats: stats.pinned_regions),
     "view_pinned_regions": ("Regions that only views keep mapped.", lambda stats: stats.view_pinned_regions),
+    "kept_descriptors": ("Descriptors of files that are kept open.", lambda stats: stats.kept_descriptors),
     "open_files": ("Files with at least one region.", lambda stats: stats.open_files),
 }
 
 
 @final
 class ManagerCollector(Collector):
-    """What ``stats`` says of each of some managers, labelled ``manager`` with its name, whenever it is scraped.
+    """Exports the ``stats`` of several managers at each scrape, with the name of the manager as label ``manager``.
 
-    Safe in any thread. After ``reset_stats`` the counters begin anew, as after a restart. O(regions) for each scrape.
+    Safe in any thread. After ``reset_stats`` the counters start anew, as after a restart. O(regions) per scrape.
     """
 
     def __init__(self, managers: Mapping[str, StaticWindowMapManager]) -> None:
@@ -55,7 +56,7 @@ class ManagerCollector(Collector):
 
     @override
     def collect(self) -> Iterable[Metric]:
-        """One look at each manager, so that its figures belong together."""
+        """Read the statistics of each manager once, so that its figures belong together, and yield the metrics."""
         surveys = {name: manager.stats() for name, manager in self._managers}
         for kind, figures in ((CounterMetricFamily, _COUNTERS), (GaugeMetricFamily, _GAUGES)):
             for name, (words, figure) in figures.items():

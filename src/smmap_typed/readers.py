@@ -1,14 +1,14 @@
-"""Readers: how windows come into memory, for who brings a way of their own.
+"""Readers: how windows are brought into memory, and the protocol for custom readers.
 
-``reader="mmap"`` and ``reader="pread"`` are enough for most. A manager also takes any object that is a ``Reader``:
-usually it does one step itself and leaves the others to one of the two. This one has Linux read a whole window when it
-is mapped, instead of page by page when it is used:
+Most programs need only ``reader="mmap"`` or ``reader="pread"``. A manager also takes any object that is a ``Reader``. A
+custom reader usually does one step itself and leaves the others to a built-in one. The reader below lets Linux read a
+whole window when it is mapped, instead of page by page when it is used:
 
 >>> import mmap
 >>> class Populating:
 ...     copies: ClassVar[bool] = False
 ...     identify, open = MmapReader().identify, MmapReader().open
-...     def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
+...     def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
 ...         flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
 ...         return mmap.mmap(descriptor, size, flags, mmap.PROT_READ, offset=offset)
 >>> from smmap_typed import SlidingWindowMapManager
@@ -16,66 +16,77 @@ is mapped, instead of page by page when it is used:
 ...     manager.make_cursor(__file__).read(0, 10)
 b'\"\"\"Readers'
 
-``smmap_typed.testing.machines`` shows whether a reader keeps its promises.
+The state machines in ``smmap_typed.testing.machines`` test whether a reader keeps its promises.
 """
 
 import mmap
 from typing import ClassVar, Protocol, runtime_checkable
 
-from smmap_typed._file import Identity, Source
-from smmap_typed._reader import MmapReader, PreadReader
+from smmap_typed._builtin_readers import MmapReader, PreadReader
+from smmap_typed._source import FileState, Source
 from smmap_typed._types import ReaderName
 
-__all__ = ["Identity", "MmapReader", "PreadReader", "Reader", "ReaderName", "Source", "reader_of"]
+__all__ = ["FileState", "MmapReader", "PreadReader", "Reader", "ReaderName", "Source", "reader_of"]
 
 
 @runtime_checkable
 class Reader(Protocol):
-    """How windows come into memory. Any object with these members is one.
+    """How windows are brought into memory. Any object with these members is a reader.
 
-    Every method is called from any thread, several at once, never under a lock of the library, and may wait. What it
-    raises passes through to the caller of the manager, which then is as it was. An OSError with errno EMFILE, ENFILE or
-    ENOMEM says that something is scarce: windows that are idle are unmapped, and the step is tried once more.
+    The methods must be safe in any thread: several threads may call them at once. The library holds none of its locks
+    during a call, so a method may wait. An error that a method raises passes through to the user, and the manager is
+    left as it was before. An OSError with errno EMFILE, ENFILE or ENOMEM says that something is scarce: the manager
+    closes kept descriptors or unmaps idle regions, and tries the step once more.
     """
 
     copies: ClassVar[bool]
-    """Whether windows are copies of the file, which a later write does not reach. If so, ``load`` returns anonymous
-    memory, and ``Identity.stamp`` tells one state of the file from another."""
+    """Whether windows are copies, which do not show what is written to the file later. If so, ``load`` returns
+    anonymous memory, and the windows of one file must be of one state: a new ``mtime`` or ``ctime`` in the
+    ``FileState`` is a change, even if the size is the same."""
 
-    def identify(self, source: Source) -> Identity:
-        """Which file ``source`` names now; OSError if none, or none that has windows.
+    def identify(self, source: Source) -> FileState:
+        """Return the state of the file that ``source`` names now.
 
-        ``source`` is for the length of the call only.
+        ``source`` must not be used after the call.
 
-        :raises FileChangedError: if ``source.check`` does.
+        :raises OSError: if there is no such file, or if it cannot have windows because it is not a regular file.
+        :raises FileChangedError: if ``source.check`` raises it.
         """
         ...
 
-    def open(self, source: Source, seen: Identity, flags: int) -> int:
-        """A descriptor of ``source`` for the caller to close; ``flags`` are more flags for ``os.open``.
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
+        """Open the file of ``source`` and return the descriptor, which the manager closes.
 
-        :raises FileChangedError: if it is not ``seen`` any more: ``seen.check`` tells.
+        ``flags`` are additional flags for ``os.open``.
+
+        :raises OSError: if the file cannot be opened.
+        :raises FileChangedError: if the open file cannot serve a cursor that saw the state ``seen``: ``seen.check``
+            compares the two states.
         """
         ...
 
-    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
-        """A new map of exactly ``size`` bytes at ``offset``, a multiple of the allocation granularity.
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
+        """Return a new map of exactly ``size`` bytes at ``offset``, a multiple of the allocation granularity.
 
-        Closing it gives the memory back, so it must not be kept. Unless ``copies``, it maps the file for reading only.
-        What is no open map, or one of another size, is a TypeError or ValueError of the call that needs the window.
+        The manager closes the map to free its memory, so the reader must keep no reference to it. Unless ``copies`` is
+        true, the map must be one of the file, for reading only. If the result is not an ``mmap.mmap``, or not of
+        ``size`` bytes, the call that needs the window raises TypeError or ValueError.
+
+        :raises OSError: if the window cannot be mapped or read.
+        :raises FileChangedError: if the file was truncated, or, for copies, written to since ``seen``.
         """
         ...
 
 
 def reader_of(reader: ReaderName | Reader) -> Reader:
-    """The reader that a manager's ``reader`` argument means; ValueError for a name of none, TypeError for no reader."""
+    """Return the reader for a manager's ``reader`` argument; ValueError or TypeError if it is none."""
     if isinstance(reader, str):
         if reader == "mmap":
             return MmapReader()
         if reader == "pread":
             return PreadReader()
         raise ValueError(f'reader must be "mmap" or "pread", got {reader!r}')
-    # A class has all the members that its instances have.
+    # A class has the same members as its instances, so it would pass as a reader.
     if isinstance(reader, type) or not isinstance(reader, Reader):
         raise TypeError(
             'reader must be "mmap" or "pread", or an object with copies, identify, open and load '

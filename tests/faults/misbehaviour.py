@@ -44,7 +44,7 @@ class Misbehaviour:
     file: str = "file"
 
 
-class Scene(NamedTuple):
+class Fixture(NamedTuple):
     """What a user has of the good file before."""
 
     manager: SlidingWindowMapManager
@@ -64,7 +64,7 @@ class Use:
     """What a user does after it."""
 
     name: str
-    act: Callable[[Scene], object]
+    act: Callable[[Fixture], object]
     """Returns the bytes that it got, if it gets any."""
     begin: int = 0
     """Where in the file they begin."""
@@ -184,22 +184,22 @@ MISBEHAVIOURS: Final = [
 ]
 
 USES: Final[list[Use]] = [
-    Use("make a cursor", Scene.new),
-    Use("first use", lambda scene: bytes(scene.new().use_region(NEAR, 16).buffer()), NEAR),
-    Use("first view", lambda scene: bytes(scene.new().view(FAR, 16)), FAR),
-    Use("first read", lambda scene: scene.new().read(FAR, 16), FAR),
-    Use("first prefetch", lambda scene: scene.new().prefetch(0, 16)),
-    Use("first bind", lambda scene: SlidingWindowMapBuffer(scene.new())[NEAR : NEAR + 16], NEAR),
-    Use("stay", lambda scene: bytes(scene.placed.use_region(NEAR, 16).buffer()), NEAR),
-    Use("move", lambda scene: bytes(scene.placed.use_region(FAR, 16).buffer()), FAR),
-    Use("view", lambda scene: bytes(scene.placed.view(FAR, 16)), FAR),
-    Use("read", lambda scene: scene.placed.read(FAR, 16), FAR),
-    Use("prefetch", lambda scene: scene.placed.prefetch(FAR, 16)),
-    Use("bind", lambda scene: SlidingWindowMapBuffer(scene.placed, FAR)[:16], FAR),
-    Use("index", lambda scene: bytes(scene.buffer[FAR + number] for number in range(16)), FAR),
-    Use("slice in the window", lambda scene: scene.buffer[NEAR : NEAR + 16], NEAR),
-    Use("slice", lambda scene: scene.buffer[FAR : FAR + 16], FAR),
-    Use("slice across windows", lambda scene: scene.buffer[GRANULE : 7 * GRANULE], GRANULE),
+    Use("make a cursor", Fixture.new),
+    Use("first use", lambda fixture: bytes(fixture.new().use_region(NEAR, 16).buffer()), NEAR),
+    Use("first view", lambda fixture: bytes(fixture.new().view(FAR, 16)), FAR),
+    Use("first read", lambda fixture: fixture.new().read(FAR, 16), FAR),
+    Use("first prefetch", lambda fixture: fixture.new().prefetch(0, 16)),
+    Use("first bind", lambda fixture: SlidingWindowMapBuffer(fixture.new())[NEAR : NEAR + 16], NEAR),
+    Use("stay", lambda fixture: bytes(fixture.placed.use_region(NEAR, 16).buffer()), NEAR),
+    Use("move", lambda fixture: bytes(fixture.placed.use_region(FAR, 16).buffer()), FAR),
+    Use("view", lambda fixture: bytes(fixture.placed.view(FAR, 16)), FAR),
+    Use("read", lambda fixture: fixture.placed.read(FAR, 16), FAR),
+    Use("prefetch", lambda fixture: fixture.placed.prefetch(FAR, 16)),
+    Use("bind", lambda fixture: SlidingWindowMapBuffer(fixture.placed, FAR)[:16], FAR),
+    Use("index", lambda fixture: bytes(fixture.buffer[FAR + number] for number in range(16)), FAR),
+    Use("slice in the window", lambda fixture: fixture.buffer[NEAR : NEAR + 16], NEAR),
+    Use("slice", lambda fixture: fixture.buffer[FAR : FAR + 16], FAR),
+    Use("slice across windows", lambda fixture: fixture.buffer[GRANULE : 7 * GRANULE], GRANULE),
 ]
 
 
@@ -227,10 +227,10 @@ def _try(path: Path, reader: str, misbehaviour: Misbehaviour, use: Use) -> str:
     os.dup2(os.open(path, os.O_RDONLY), DESCRIPTOR)
     source = DESCRIPTOR if misbehaviour.by_descriptor else path
     placed = manager.make_cursor(source).use_region(0, 9)
-    scene = Scene(manager, source, placed, SlidingWindowMapBuffer(placed))
+    fixture = Fixture(manager, source, placed, SlidingWindowMapBuffer(placed))
     misbehaviour.happen(path)
     try:
-        result = use.act(scene)
+        result = use.act(fixture)
     except Exception as error:  # noqa: BLE001 - whatever it is, the page tells its type and words
         return _words(error, path)
     return _contents(result, use.begin) if isinstance(result, bytes) else "works"
@@ -253,7 +253,9 @@ def _words(error: Exception, path: Path) -> str:
     words = str(error).replace(repr(str(path)), "FILE")
     words = re.sub(r"\[Errno (\d+)\]", lambda found: errno.errorcode[int(found[1])], words)
     words = re.sub(
-        r"\d+ ns|(?<=inode )\d+|(?<=device )\d+|(?<=was )\d+|(?<=on )\d+|\d+(?= bytes)|(?<=had )\d+", "N", words
+        r"\d+ ns|(?<=inode )\d+|(?<=device )\d+|(?<=was )\d+|(?<=on )\d+|\d+(?= bytes)|(?<=had )\d+|(?<=than the )\d+",
+        "N",
+        words,
     )
     return f"{type(error).__name__}: {words}"
 

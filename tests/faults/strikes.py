@@ -20,17 +20,20 @@ from interrupts import LIBRARY, alarms
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
 
-__all__ = ["BELOW_THE_MANAGER", "HungError", "Kind", "Place", "Strike", "Struck", "moments", "nobody_waits"]
+__all__ = ["HungError", "Kind", "Place", "Strike", "Struck", "moments", "nobody_waits"]
 
 Kind = Literal["line", "signal"]
 
 # The managers check arguments; the rest is for tests, for smmap's place, or only values.
-_ABOVE: Final = {"manager", "compat", "cli", "__main__", "__init__"}
+_ABOVE: Final = {"manager", "compat", "__main__", "__init__"}
 
-BELOW_THE_MANAGER: Final = sorted(path.stem for path in Path(LIBRARY).glob("*.py") if path.stem not in _ABOVE)
+_FILES: Final = {
+    str(path)
+    for pattern in ("*.py", "_pool/*.py", "_handles/*.py")
+    for path in Path(LIBRARY).glob(pattern)
+    if path.stem not in _ABOVE
+}
 """The modules whose lines are struck."""
-
-_FILES: Final = {str(Path(LIBRARY, f"{name}.py")) for name in BELOW_THE_MANAGER}
 
 # After a call, at a jump backwards and at the beginning of a function CPython looks for signals.
 _LOOKS: Final = ("CALL", "JUMP_BACKWARD", "RESUME")
@@ -198,9 +201,9 @@ def _handled(number: int, handler: Callable[[int, FrameType | None], None]) -> G
         signal.signal(number, before)
 
 
-# Where the library waits: for its lock, and for the end of another thread's flight.
-_WAITS_FOR_LOCK: Final = "for acquired in guarded.waiting"
-_WAITS_FOR_FLIGHT: Final = "self.locked(flight.join).acquire("
+# Where the library waits: for its lock, and for the end of another thread's load or unload.
+_WAITS_FOR_LOCK: Final = "for acquired in monitor.waiting"
+_WAITS_FOR_END: Final = "self.locked(flying.join).acquire("
 _LOOK_SECONDS: Final = 0.05
 
 
@@ -209,12 +212,12 @@ def _refuse_to_wait(frame: FrameType | None) -> None:
         return
     text = place_of(frame).text
     # The line that waits for the lock also comes by when the lock is free.
-    if text.startswith(_WAITS_FOR_FLIGHT) or (
-        text.startswith(_WAITS_FOR_LOCK) and frame.f_locals["guarded"].lock.locked()
+    if text.startswith(_WAITS_FOR_END) or (
+        text.startswith(_WAITS_FOR_LOCK) and frame.f_locals["monitor"].lock.locked()
     ):
         raise HungError(f"waits for itself at {text}")
 
 
 def nobody_waits() -> AbstractContextManager[None]:
-    """HungError as soon as this thread, which must be the only one, waits for the lock or for a flight."""
+    """HungError as soon as this thread, which must be the only one, waits for the lock, or for a load or unload."""
     return alarms(_refuse_to_wait, _LOOK_SECONDS)

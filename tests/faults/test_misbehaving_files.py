@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from faults.fixture import READERS
 from faults.misbehaviour import MISBEHAVIOURS, USES, Misbehaviour, clear, outcome_of
 from faults.page import PAGE, code, row, table_below
-from faults.world import READERS
 from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager
 from support import GRANULE
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 import pytest
 from typing_extensions import override
 
-from faults.world import READERS, ReaderName
+from faults.fixture import READERS, ReaderName
 from smmap_typed import SlidingWindowMapManager
 from smmap_typed.testing import check_invariants
 from support import DESCRIPTORS_PER_REGION, GRANULE, assert_books_match_kernel, pattern, run_python, write_pattern
@@ -147,7 +147,8 @@ def test_thirty_two_descriptors_are_enough_for_eighty_windows(folder: Path, read
         assert handles < 32
         assert failures >= 80 - handles
     else:
-        assert (handles, failures) == (80, 0)
+        # No map has a descriptor, but as many are kept as there are: then all are closed at once.
+        assert (handles, failures) == (80, 1)
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -52,14 +52,19 @@ def mutmut(*arguments: str) -> str:
 def mutated_modules() -> list[str]:
     """Names of the modules that pyproject.toml lets mutmut change."""
     settings = tomllib.loads(Path(ROOT, "pyproject.toml").read_text("utf-8"))["tool"]["mutmut"]
-    return [Path(path).stem for path in settings["only_mutate"]]
+    return [dotted(path) for path in settings["only_mutate"]]
 
 
 def changed_since(revision: str) -> set[str]:
     """Names of the modules that differ from that revision in this folder."""
     command = ["git", "diff", "--name-only", revision, "--", "src/smmap_typed"]
     printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return {Path(path).stem for path in printed.splitlines()}
+    return {dotted(path) for path in printed.splitlines()}
+
+
+def dotted(path: str) -> str:
+    """The name of the module in that file, below the package."""
+    return ".".join(Path(path).with_suffix("").relative_to("src/smmap_typed").parts)
 
 
 def statuses(modules: list[str]) -> dict[str, str]:
@@ -69,15 +74,17 @@ def statuses(modules: list[str]) -> dict[str, str]:
 
 
 def module_of(name: str) -> str:
-    return name.split(".")[1] if "." in name else ""
+    """The module of a mutant: smmap_typed._pool.ledger.xǁLedgerǁallows__mutmut_8 is one of _pool.ledger."""
+    return name.partition(".")[2].rpartition(".")[0]
 
 
 def survivor(name: str) -> Survivor:
     """What the mutant of that name changes."""
     changed = [line for line in mutmut("show", name).splitlines() if re.match(r"[-+](?!--|\+\+)", line)]
     before, after = (" ".join(line[1:].strip() for line in changed if line[0] == sign) for sign in "-+")
-    # For instance smmap_typed._lru.xǁIdleQueueǁoldest__mutmut_8, and smmap_typed._file.x_resolve__mutmut_2.
-    function = name.rpartition("__mutmut_")[0].split(".")[2].removeprefix("xǁ").removeprefix("x_").replace("ǁ", ".")
+    # For instance smmap_typed._pool.replacement.xǁLRUǁvictim__mutmut_8, and smmap_typed._source.x_resolve__mutmut_2.
+    mangled = name.rpartition("__mutmut_")[0].rpartition(".")[2]
+    function = mangled.removeprefix("xǁ").removeprefix("x_").replace("ǁ", ".")
     return Survivor(f"{module_of(name)}.{function}", before, after)
 
 
@@ -87,7 +94,7 @@ def listed(modules: list[str]) -> dict[Survivor, str]:
     return {
         Survivor(entry["function"], entry["before"], entry["after"]): entry["reason"]
         for entry in entries
-        if entry["function"].split(".")[0] in modules
+        if any(entry["function"].startswith(f"{module}.") for module in modules)
     }
 
 
@@ -121,7 +128,7 @@ def main() -> int:
     """Make the mutants, run the tests on each, and judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "modules", nargs="*", metavar="MODULE", help="such as _ledger; all of pyproject.toml by default"
+        "modules", nargs="*", metavar="MODULE", help="such as _pool.ledger; all of pyproject.toml by default"
     )
     parser.add_argument("--since", metavar="REF", help="the modules that differ from this git revision")
     parser.add_argument("--judge-only", action="store_true", help="take the results that are there")

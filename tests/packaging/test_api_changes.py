@@ -47,16 +47,21 @@ def test_what_is_the_same_or_only_added_to_breaks_nobody(clone: Path) -> None:
     changes(clone)
     root = clone / "src/smmap_typed/__init__.py"
     root.write_text(root.read_text() + "\nADDED = 1\n")
-    replace(clone / "src/smmap_typed/_ledger.py", "class Ledger", "class Renamed")
+    replace(clone / "src/smmap_typed/_pool/ledger.py", "class Ledger", "class Renamed")
     changes(clone)
 
 
 @pytest.mark.parametrize(
     ("module", "old", "new", "finding"),
     [
-        ("__init__", "from smmap_typed._region import Region as Region\n", "", "Region: Public object was removed"),
         (
-            "_cursor",
+            "__init__",
+            "from smmap_typed._handles.region import Region as Region\n",
+            "",
+            "Region: Public object was removed",
+        ),
+        (
+            "_handles/cursor",
             "def prefetch(self, offset:",
             "def prefetch(self, begin:",
             "prefetch(offset): Parameter was remov",

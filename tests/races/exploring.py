@@ -19,9 +19,9 @@ import pytest
 from frontrun import _opcode_observer
 from frontrun.bytecode import run_with_schedule
 
-from races.scene import Scene, WatchedMap
+from races.fixture import Fixture, WatchedMap
 from races.visible import VisibleDeque
-from smmap_typed import _inventory
+from smmap_typed._pool import tables
 
 __all__ = ["Outcome", "explore_at_random", "explore_systematically"]
 
@@ -50,7 +50,7 @@ class Outcome(Protocol):
         ...
 
 
-def explore_systematically(kind: type[Scene], folder: Path, most: int) -> Outcome:
+def explore_systematically(kind: type[Fixture], folder: Path, most: int) -> Outcome:
     """Play all interleavings that differ in what is seen of them, or ``most`` of them, spread over the whole."""
     with _watched_maps(), _everything_visible():
         outcome: Outcome = frontrun.explore(
@@ -70,7 +70,7 @@ def explore_systematically(kind: type[Scene], folder: Path, most: int) -> Outcom
     return outcome
 
 
-def explore_at_random(kind: type[Scene], folder: Path, attempts: int, first: int = 0) -> int:
+def explore_at_random(kind: type[Fixture], folder: Path, attempts: int, first: int = 0) -> int:
     """Play so many schedules that switch threads between any two byte codes; how many there were.
 
     Threads run in bursts of 1 to ``LONGEST_BURST`` byte codes, as many short ones as long ones, since a race may need
@@ -79,7 +79,7 @@ def explore_at_random(kind: type[Scene], folder: Path, attempts: int, first: int
     """
     with _watched_maps():
         for number in range(first, first + attempts):
-            scene = run_with_schedule(
+            fixture = run_with_schedule(
                 _bursts(random.Random(number), len(kind.threads())),
                 lambda: kind(folder),
                 _threads(kind),
@@ -89,7 +89,7 @@ def explore_at_random(kind: type[Scene], folder: Path, attempts: int, first: int
                 deadlock_timeout=SECONDS,
             )
             try:
-                scene.end()
+                fixture.end()
             except AssertionError as error:
                 raise AssertionError(f"schedule {number} of {kind.__name__}: {error}") from error
     return attempts
@@ -102,7 +102,7 @@ def _bursts(chance: random.Random, threads: int) -> list[int]:
     return schedule
 
 
-def _threads(kind: type[Scene]) -> list[Callable[[Scene], None]]:
+def _threads(kind: type[Fixture]) -> list[Callable[[Fixture], None]]:
     return [methodcaller("play", name) for name in kind.threads()]
 
 
@@ -117,7 +117,7 @@ def _watched_maps() -> Generator[None]:
 def _everything_visible() -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_opcode_observer, "_safe_getattr", _slot_or_attribute)
-        patch.setattr(_inventory, "deque", VisibleDeque)
+        patch.setattr(tables, "deque", VisibleDeque)
         yield
 
 

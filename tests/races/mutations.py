@@ -15,14 +15,14 @@ from typing import Final
 import pytest
 
 from races import scenarios
-from races.scene import Scene
-from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager, _fork
-from smmap_typed._core import Core
-from smmap_typed._evictor import Evictor
-from smmap_typed._gate import Call
-from smmap_typed._hold import Hold
-from smmap_typed._position import Position
-from smmap_typed._tables import Tables
+from races.fixture import Fixture
+from smmap_typed import SlidingWindowMapBuffer
+from smmap_typed._handles.state import CursorState
+from smmap_typed._pool import fork
+from smmap_typed._pool.frame import Frame
+from smmap_typed._pool.monitor import Entry
+from smmap_typed._pool.pool import Pool
+from smmap_typed._pool.tables import Tables
 
 __all__ = ["MUTATIONS", "Mutation"]
 
@@ -42,7 +42,7 @@ class Mutation:
 
     name: str
     edits: tuple[Edit, ...]
-    scenario: type[Scene]
+    scenario: type[Fixture]
     systematically: bool
     """Whether it takes the systematic search; the others are found by schedules at random."""
 
@@ -75,96 +75,105 @@ def _mutation(
     name: str,
     function: Callable[..., object],
     *edits: tuple[str, str],
-    found_by: type[Scene],
+    found_by: type[Fixture],
     systematically: bool = False,
 ) -> Mutation:
     return Mutation(name, tuple(Edit(function, old, new) for old, new in edits), found_by, systematically)
 
 
-NO_SHORT_WAY: Final = Edit(Core._map, "and not self.evictor.make_way(call, flight)", "")
+NO_SHORT_WAY: Final = (
+    Edit(Pool._load, "not (made_way or self._unload_one(entry, tables.reserve_or_unload_for, load))", "True"),
+    Edit(Pool._find_or_begin, "tables.unload_for(unload, load)", "pass"),
+)
 
 MUTATIONS: Final = (
     _mutation(
         "pins without looking for the tombstone",
-        Hold.pin,
+        Frame.pin,
         ("if TOMBSTONE in pins:", "if False:"),
         found_by=scenarios.MoveAgainstCollect,
     ),
     _mutation(
         "looks for the tombstone before it pins",
-        Hold.pin,
-        ("pins.add(pin)", "buried = TOMBSTONE in pins; pins.add(pin)"),
-        ("if TOMBSTONE in pins:", "if buried:"),
+        Frame.pin,
+        ("pins.add(pin)", "unloading = TOMBSTONE in pins; pins.add(pin)"),
+        ("if TOMBSTONE in pins:", "if unloading:"),
         found_by=scenarios.MoveAgainstCollect,
         systematically=True,
     ),
     _mutation(
-        "buries without looking for pins",
-        Tables.bury,
-        ("buried = len(hold.pins) == 1 or not hold.is_pinned()", "buried = True"),
+        "unloads without looking for pins",
+        Tables._set_tombstone,
+        ("begun = len(pins) == 1 or not frame.is_pinned()", "begun = True"),
         found_by=scenarios.MoveAgainstCollect,
     ),
     _mutation(
         "looks for pins before it sets the tombstone",
-        Tables.bury,
-        ("hold.pins.add(TOMBSTONE)", "buried = not hold.is_pinned(); hold.pins.add(TOMBSTONE)"),
-        ("buried = len(hold.pins) == 1 or not hold.is_pinned()", "pass"),
+        Tables._set_tombstone,
+        ("pins.add(TOMBSTONE)", "begun = not frame.is_pinned(); pins.add(TOMBSTONE)"),
+        ("begun = len(pins) == 1 or not frame.is_pinned()", "pass"),
         found_by=scenarios.MoveAgainstCollect,
     ),
-    # These two are defects of make_room, which is used only where make_way has failed: a second chance hides them.
+    # These two are defects of _make_room, which is used only where unload_for has failed: a second chance hides them.
     Mutation(
         "gives up after one victim that was pinned at the last moment",
-        (Edit(Tables.bury_oldest, "passed = {*passed, hold.serial}", "return False"), NO_SHORT_WAY),
+        (Edit(Tables.unload_next, "passed = {*passed, frame.serial}", "return False"), *NO_SHORT_WAY),
         scenarios.MoveAgainstEviction,
         systematically=False,
     ),
     Mutation(
         "takes one look after the other for a snapshot",
-        (Edit(Evictor._attempt, "if not self.tables.released:", "if True:"), NO_SHORT_WAY),
+        (
+            Edit(Pool._attempt, "if not (tables.released or self._is_any_free_again(refused)):", "if True:"),
+            *NO_SHORT_WAY,
+        ),
         scenarios.OneIsAlwaysFree,
         systematically=False,
     ),
     _mutation(
         "maps though another thread is just mapping that window",
-        Tables.take_off,
-        ("other = self.flights.setdefault(flight.key, flight)", "other = self.flights[flight.key] = flight"),
+        Tables.begin_load,
+        ("other = self.in_flight.setdefault(window, load)", "other = self.in_flight[window] = load"),
         found_by=scenarios.OneNewWindow,
     ),
     _mutation(
         "enters the tables without the lock",
-        Call.locked,
-        ("in guarded.waiting if self.waits else guarded.attempting", "in (True,)"),
-        ("guarded.lock.release()", "pass"),
+        Entry.locked,
+        ("in monitor.waiting if self.waits else monitor.attempting", "in (True,)"),
+        ("monitor.lock.release()", "pass"),
         found_by=scenarios.OneNewWindow,
     ),
     _mutation(
         "publishes to a manager that was closed meanwhile",
-        Core._publish,
-        ("self.check_open()", "pass"),
+        Tables.publish,
+        ("if self.closed:", "if False:"),
         found_by=scenarios.CloseAgainstMove,
     ),
     _mutation(
-        "does not wait for the end of an unmapping",
-        Tables.someone_unmapping,
-        ("if flight.victim is not None", "if False"),
+        "does not wait for the end of an unload",
+        Tables.unload_in_flight,
+        ("if isinstance(flying, Unload)", "if False"),
         found_by=scenarios.MapAgainstCollectAtTheLimit,
     ),
     _mutation(
-        "does not wait for the end of a mapping",
-        Tables.someone_mapping,
-        ("if flight.reserved >= 0", "if False"),
+        "does not wait for the end of a load",
+        Tables.load_in_flight,
+        ("if load.reserved >= 0", "if False"),
         found_by=scenarios.FailingMapAtTheLimit,
     ),
     _mutation(
         "releases its window before it pins the next",
-        Position.move,
-        ("start = core.grid.start(offset, stop)", "start = core.grid.start(offset, stop); self.place = NOWHERE"),
+        CursorState.move,
+        ("start = pool.grid.start(offset, stop)", "start = pool.grid.start(offset, stop); self.placement = NOWHERE"),
         found_by=scenarios.FailingMapWithWaiter,
     ),
     _mutation(
-        "writes the place in two steps",
-        Position.move,
-        ("self.place = (view, hold,", "self.place = (view, hold, *self.place[2:]); self.place = (view, hold,"),
+        "writes the placement in two steps",
+        CursorState.move,
+        (
+            "self.placement = (view, frame,",
+            "self.placement = (view, frame, *self.placement[2:]); self.placement = (view, frame,",
+        ),
         found_by=scenarios.ReadAgainstMove,
     ),
     _mutation(
@@ -179,24 +188,24 @@ MUTATIONS: Final = (
     ),
     _mutation(
         "believes its own look at a file, not the first",
-        Position._keep,
-        ("first = sightings.setdefault(number, identity)", "first = identity"),
+        CursorState._keep,
+        ("first = first_files.setdefault(number, file)", "first = file"),
         found_by=scenarios.FirstUseOfOneCursor,
         systematically=True,
     ),
     _mutation(
         "forgets the first look at a file before it is set",
-        Position._keep,
+        CursorState._keep,
         (
-            "first = sightings.setdefault(number, identity)",
-            "first = sightings.setdefault(number, identity); sightings.pop(number, None)",
+            "first = first_files.setdefault(number, file)",
+            "first = first_files.setdefault(number, file); first_files.pop(number, None)",
         ),
         found_by=scenarios.FirstLooks,
     ),
     _mutation(
         "does not look again once its look at a file is known",
-        Position._keep,
-        ("seen = self._seen", "seen = None"),
+        CursorState._keep,
+        ("kept = self._file", "kept = None"),
         found_by=scenarios.FirstLooks,
     ),
     _mutation(
@@ -209,24 +218,53 @@ MUTATIONS: Final = (
     ),
     _mutation(
         "clears the counters without the lock",
-        SlidingWindowMapManager.reset_stats,
-        ("call.locked(self._core.tables.reset_counters)", "self._core.tables.reset_counters()"),
+        Pool.reset_counters,
+        ("entry.locked(self.tables.reset_counters)", "self.tables.reset_counters()"),
         found_by=scenarios.CountersAreReset,
     ),
     _mutation(
         "forks without the lock",
-        _fork._before,
-        ("in map(evictor.lock.acquire, (True,), (patience,))", "in (True,)"),
-        ("_forking.locked.append(evictor)", "pass"),
+        fork._before,
+        ("in map(monitor.lock.acquire, (True,), (patience,))", "in (True,)"),
+        ("_forking.locked.append(monitor)", "pass"),
         found_by=scenarios.ForkInTheMiddle,
     ),
     Mutation(
         "counts a map outside of the lock",
         (
-            Edit(Tables.publish, "ledger.commit(seconds, flight.failures)", "pass"),
-            Edit(Core._map, "return view, hold", "self.ledger.commit(seconds, flight.failures); return view, hold"),
+            Edit(Tables.publish, "ledger.commit(seconds, load.failures)", "pass"),
+            Edit(Pool._load, "return view, frame", "self.ledger.commit(seconds, load.failures); return view, frame"),
         ),
         scenarios.TwoNewWindows,
         systematically=True,
+    ),
+    # The three defects that a model of the pool has shown (tests/unit/threads/test_model_checked_defects.py).
+    Mutation(
+        "posts a failed load before its map is closed and its handle free",
+        (
+            Edit(
+                Pool.acquire,
+                "if load.mapping is not None:",
+                "tables.finished.append(load)\n                        if load.mapping is not None:",
+            ),
+            Edit(Tables._complete_load, "if mapping is None or mapping.closed:", "if True:"),
+        ),
+        scenarios.RejectedMapAtTheLimit,
+        systematically=False,
+    ),
+    _mutation(
+        "does not look again at a region that a view kept mapped",
+        Pool._attempt,
+        ("if not (tables.released or self._is_any_free_again(refused)):", "if not tables.released:"),
+        found_by=scenarios.OneIsAlwaysFreeOfViews,
+    ),
+    Mutation(
+        "lets a discarded victim pass its room on to nobody",
+        (
+            Edit(Tables.discard, "if (frame.file, frame.begin) not in self.in_flight:", "if True:"),
+            Edit(Tables.publish, "self.reserve(load, frame.size, last=True)", "self.ledger.reserve(frame.size)"),
+        ),
+        scenarios.RemovalAgainstEviction,
+        systematically=False,
     ),
 )

@@ -1,12 +1,13 @@
-"""The scenarios: two or three threads each, on one small scene, that meet where an interleaving could go wrong."""
+"""The scenarios: two or three threads each, on one small fixture, that meet where an interleaving could go wrong."""
 
+import mmap
 import os
 from contextlib import suppress
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from typing_extensions import override
 
-from races.scene import CONTENT, SIZE, Scene, WatchedMap, expected
+from races.fixture import CONTENT, SIZE, Fixture, WatchedMap, expected
 from smmap_typed import (
     CursorInvalidError,
     FileChangedError,
@@ -14,16 +15,19 @@ from smmap_typed import (
     ManagerClosedError,
     SlidingWindowMapBuffer,
     WindowCursor,
-    _fork,
 )
-from smmap_typed._file import Identity
-from smmap_typed._gate import Call, Flight
+from smmap_typed._pool import fork
+from smmap_typed._pool.file import File
+from smmap_typed._pool.inflight import Load, Unload
+from smmap_typed._pool.monitor import Entry
+from smmap_typed._source import FileState, Source
+from smmap_typed.readers import MmapReader, Reader
 from support import GRANULE, pattern
 
 __all__ = ["SCENARIOS"]
 
 
-class TwoCursors(Scene):
+class TwoCursors(Fixture):
     """Two cursors that stand nowhere yet."""
 
     @override
@@ -123,7 +127,7 @@ class LastHandleIsIdle(TwoCursors):
         self.move(self.cursors[1], 1)
 
 
-class OneIsAlwaysFree(Scene):
+class OneIsAlwaysFree(Fixture):
     """A cursor leaves one of two windows before another takes the other: at every instant there is one to evict."""
 
     handles = 2
@@ -148,37 +152,62 @@ class OneIsAlwaysFree(Scene):
             self.cursors[2].use_region(GRANULE, SIZE)
 
 
-class PinAgainstBury(Scene):
-    """The protocol of pins alone: a region is never both pinned and buried, and somebody may have given way."""
+class OneIsAlwaysFreeOfViews(Fixture):
+    """A view of one of two windows goes before a cursor takes the other: at every instant there is one to evict."""
+
+    handles = 2
+    questions: ClassVar[int] = 40
+    """Asked before the view goes, so that it goes while the other thread evicts, not always before."""
+
+    @override
+    def begin(self) -> None:
+        self.views = [self.cursor(0).view(0, SIZE)]
+        self.cursors[0].unuse_region()
+        self.idle(1)
+        self.cursor()
+
+    def first(self) -> None:
+        self.move(self.cursors[1], 2)
+
+    def second(self) -> None:
+        for _ in range(self.questions):
+            self.cursors[0].is_valid()
+        self.views.pop().release()
+        with suppress(HandleLimitError):
+            self.cursors[0].use_region(GRANULE, SIZE)
+
+
+class PinAgainstUnload(Fixture):
+    """The protocol of pins alone: a region is never both pinned and unloaded, and somebody may have given way."""
 
     @override
     def begin(self) -> None:
         self.idle(1)
-        self.core = self.manager._core
-        (self.hold,) = self.core.tables.holds.values()
+        self.pool = self.manager._pool
+        (self.frame,) = self.pool.tables.frames.values()
         self.pinned: list[memoryview] = []
-        self.buried: list[Flight] = []
+        self.begun: list[Unload] = []
 
     def first(self) -> None:
-        view = self.hold.pin(self.core.note_release)
+        view = self.frame.pin(self.pool.note_release)
         if view is not None:
             self.pinned.append(view)
 
     def second(self) -> None:
-        flight = Flight()
-        with Call(self.core.evictor) as call:
-            if call.locked(self.core.tables.bury, flight, self.hold):
-                self.buried.append(flight)
+        unload = Unload()
+        with Entry(self.pool) as entry:
+            if entry.locked(self.pool.tables.begin_unload, unload, self.frame):
+                self.begun.append(unload)
 
     @override
     def check(self) -> None:
-        assert not (self.pinned and self.buried)
+        assert not (self.pinned and self.begun)
         self.pinned.clear()
         # The map was not closed, so the region stays.
-        self.core.tables.finished.extend(self.buried)
+        self.pool.tables.finished.extend(self.begun)
 
 
-class TwoPinsAgainstBury(PinAgainstBury):
+class TwoPinsAgainstUnload(PinAgainstUnload):
     """The same with two readers."""
 
     def third(self) -> None:
@@ -202,7 +231,34 @@ class MoveAgainstEviction(TwoCursors):
         self.move(self.cursors[1], 3)
 
 
-class MoveAgainstCollect(Scene):
+class MoveAgainstEvictionForMemory(MoveAgainstEviction):
+    """The same where memory is scarce and not handles, so that the section that begins a load begins the eviction."""
+
+    handles = 8
+    memory = 2 * GRANULE
+
+    @override
+    def begin(self) -> None:
+        super().begin()
+        assert self.manager.stats().kept_descriptors == 1
+
+
+class MissAgainstCollect(Fixture):
+    """A window is mapped by the very descriptor that a collection closes."""
+
+    @override
+    def begin(self) -> None:
+        self.cursor()
+        self.idle(1)
+
+    def first(self) -> None:
+        self.move(self.cursors[0], 2)
+
+    def second(self) -> None:
+        assert self.manager.collect() == 1
+
+
+class MoveAgainstCollect(Fixture):
     """A cursor moves to a window that is just being collected."""
 
     @override
@@ -217,7 +273,7 @@ class MoveAgainstCollect(Scene):
         assert self.manager.collect() in {0, 1}
 
 
-class DropAgainstCollect(Scene):
+class DropAgainstCollect(Fixture):
     """A cursor is dropped while another thread collects: its region goes now or with the next collection."""
 
     @override
@@ -239,7 +295,7 @@ class DropAgainstCollect(Scene):
         assert self.manager.collect() == 2 - self.collected[0], "the release was lost"
 
 
-class TwoCollections(Scene):
+class TwoCollections(Fixture):
     """Two threads collect the same two windows: each window goes once."""
 
     @override
@@ -282,7 +338,7 @@ class ViewAgainstEviction(TwoCursors):
         assert self.views.pop() == expected(1)
 
 
-class CloseAgainstMove(Scene):
+class CloseAgainstMove(Fixture):
     """The manager is closed while a cursor moves to a new window: it works, or says so, and nothing stays mapped."""
 
     @override
@@ -298,7 +354,7 @@ class CloseAgainstMove(Scene):
 
     @override
     def check(self) -> None:
-        assert not self.manager._core.tables.holds, "mapped after the manager was closed"
+        assert not self.manager._pool.tables.frames, "mapped after the manager was closed"
 
 
 class CloseAgainstUse(CloseAgainstMove):
@@ -316,7 +372,7 @@ class CloseAgainstUse(CloseAgainstMove):
             self.read(self.cursors[0], 2)
 
 
-class ShrinkAgainstMove(Scene):
+class ShrinkAgainstMove(Fixture):
     """``configure`` shrinks to one handle while a cursor moves: the limit holds, or is refused and changes nothing."""
 
     handles = 3
@@ -346,7 +402,7 @@ class ShrinkAgainstMove(Scene):
         assert self.manager.num_file_handles() <= self.manager.max_file_handles()
 
 
-class OneCursorForTwo(Scene):
+class OneCursorForTwo(Fixture):
     """Two threads move one cursor: afterwards it stands on one of the two places, with one pin."""
 
     @override
@@ -371,7 +427,7 @@ class OneCursorForTwo(Scene):
         assert region.client_count() == 2
 
 
-class OneCursorToOneWindow(Scene):
+class OneCursorToOneWindow(Fixture):
     """Two threads move one cursor to the same window, and a third one collects: the loser takes no pin away."""
 
     @override
@@ -396,7 +452,7 @@ class OneCursorToOneWindow(Scene):
         assert bytes(self.cursors[0].buffer()) == expected(1)
 
 
-class ReadAgainstMove(Scene):
+class ReadAgainstMove(Fixture):
     """One thread shows where the cursor stands while another moves it: a view is of one place."""
 
     @override
@@ -412,7 +468,7 @@ class ReadAgainstMove(Scene):
         assert shown in {expected(0), CONTENT[GRANULE + 8 : GRANULE + 16]}, shown.hex()
 
 
-class OneBufferForTwo(Scene):
+class OneBufferForTwo(Fixture):
     """Two threads slice one buffer in different windows, and one of the slices crosses an edge."""
 
     handles = 4
@@ -433,7 +489,7 @@ class OneBufferForTwo(Scene):
         self.buffer.end_access()
 
 
-class BufferBoundAgain(Scene):
+class BufferBoundAgain(Fixture):
     """A buffer is bound to another range while it is read: the bytes are of one range."""
 
     @override
@@ -452,14 +508,14 @@ class BufferBoundAgain(Scene):
         self.buffer.end_access()
 
 
-class ReplacedFile(Scene):
-    """A file is replaced between two cursors: the old one never shows the new one's bytes."""
+class ReplacedFile(Fixture):
+    """A file is replaced between two cursors: the old one goes on by the descriptor that is kept of the old file."""
 
     REPLACED: ClassVar[bytes] = pattern(len(CONTENT), 1)
 
     @override
     def begin(self) -> None:
-        # The scene before has replaced it.
+        # The fixture before has replaced it.
         self.put(CONTENT)
         self.cursor(0)
 
@@ -469,10 +525,7 @@ class ReplacedFile(Scene):
         os.replace(fresh, self.path)
 
     def first(self) -> None:
-        try:
-            self.move(self.cursors[0], 1)
-        except FileChangedError:
-            assert bytes(self.cursors[0].buffer()) == expected(0)
+        self.move(self.cursors[0], 1)
 
     def second(self) -> None:
         self.put(self.REPLACED)
@@ -480,7 +533,26 @@ class ReplacedFile(Scene):
         assert bytes(cursor.buffer()) == self.REPLACED[GRANULE:][:SIZE]
 
 
-class FailingMapWithWaiter(Scene):
+class ReplacedFileAtTheLimit(ReplacedFile):
+    """The same where the new file's window needs the descriptor's handle: the old cursor never shows its bytes."""
+
+    handles = 3
+
+    @override
+    def begin(self) -> None:
+        super().begin()
+        self.idle(5)
+        assert self.manager.stats().kept_descriptors == 1
+
+    @override
+    def first(self) -> None:
+        try:
+            self.move(self.cursors[0], 1)
+        except FileChangedError:
+            assert bytes(self.cursors[0].buffer()) == expected(0)
+
+
+class FailingMapWithWaiter(Fixture):
     """A mapping fails once while another thread needs that window, too: one gets the error, and stays where it was."""
 
     @override
@@ -540,7 +612,78 @@ class FailingMapAtTheLimit(TwoCursors):
         assert not self.cursors[1].is_valid()
 
 
-class MapAgainstCollectAtTheLimit(Scene):
+class CutsOneWindow:
+    """A reader whose map of one window is a byte too short, so that the pool rejects it."""
+
+    copies: ClassVar[bool] = False
+
+    def identify(self, source: Source) -> FileState:
+        """See readers.Reader."""
+        return MmapReader().identify(source)
+
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
+        """See readers.Reader."""
+        return MmapReader().open(source, seen, flags)
+
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
+        """See readers.Reader."""
+        del source, seen
+        return mmap.mmap(descriptor, size - (offset == 2 * GRANULE), access=mmap.ACCESS_READ, offset=offset)
+
+
+class RejectedMapAtTheLimit(TwoCursors):
+    """Two threads need the last handle and the map of one is rejected: the other gets it once that map is closed."""
+
+    handles = 1
+    reader: ClassVar[Literal["mmap"] | Reader] = CutsOneWindow()
+
+    def first(self) -> None:
+        self.move(self.cursors[0], 1)
+
+    def second(self) -> None:
+        with suppress(ValueError, HandleLimitError):
+            self.move(self.cursors[1], 2)
+
+    @override
+    def check(self) -> None:
+        assert not self.cursors[1].is_valid()
+
+
+class RemovalAgainstEviction(TwoCursors):
+    """Two threads need the handle of an idle window that is removed by force: one gets it, and no more than one."""
+
+    handles = 1
+
+    @override
+    def begin(self) -> None:
+        super().begin()
+        self.removed = self.folder / "removed"
+        self.removed.write_bytes(CONTENT)
+        self.manager.make_cursor(self.removed).use_region(0, SIZE).close()
+        self.refused: list[WindowCursor] = []
+
+    def first(self) -> None:
+        self.move_or_be_refused(self.cursors[0], 1)
+
+    def second(self) -> None:
+        assert self.manager._force_removal(str(self.removed)) in {0, 1}
+
+    def third(self) -> None:
+        self.move_or_be_refused(self.cursors[1], 2)
+
+    def move_or_be_refused(self, cursor: WindowCursor, granule: int) -> None:
+        try:
+            self.move(cursor, granule)
+        except HandleLimitError:
+            self.refused.append(cursor)
+
+    @override
+    def check(self) -> None:
+        assert len(self.refused) == 1
+        assert self.manager.num_file_handles() == 1
+
+
+class MapAgainstCollectAtTheLimit(Fixture):
     """A thread needs the last handle while another is just unmapping it: it waits, and gets it."""
 
     handles = 1
@@ -587,18 +730,18 @@ class FirstUseOfOneCursor(ReplacedFile):
         assert len(set(self.seen)) <= 1, "one cursor has shown two files"
 
 
-class FirstLooks(Scene):
+class FirstLooks(Fixture):
     """Three threads have seen another file each: the cursor keeps one of them, for all."""
 
     @override
     def begin(self) -> None:
-        self.core = self.manager._core
-        self.position = self.manager.make_cursor(self.path)._position
-        self.file = self.core.identify(self.position)
-        self.kept: list[Identity] = []
+        self.pool = self.manager._pool
+        self.state = self.manager.make_cursor(self.path)._state
+        self.found = self.pool.find_file(self.state).state
+        self.kept: list[File] = []
 
     def look(self, size: int) -> None:
-        self.kept.append(self.position._keep(self.file._replace(size=size)))
+        self.kept.append(self.state._keep(File(self.found._replace(size=size), self.state.name())))
 
     def first(self) -> None:
         self.look(1)
@@ -611,11 +754,11 @@ class FirstLooks(Scene):
 
     @override
     def check(self) -> None:
-        assert {*self.kept, self.position.identity()} == {self.kept[0]}
-        assert not self.core.sightings
+        assert {*self.kept, self.state.file()} == {self.kept[0]}
+        assert not self.pool.first_files
 
 
-class ForkInTheMiddle(Scene):
+class ForkInTheMiddle(Fixture):
     """A process forks while another thread maps and evicts: what the child inherits is whole."""
 
     handles = 1
@@ -629,18 +772,19 @@ class ForkInTheMiddle(Scene):
         self.move(self.cursors[0], 1)
 
     def second(self) -> None:
-        _fork._before()
+        fork._before()
         try:
             # What a child would see of the tables, whose lock this thread holds for it.
-            tables, ledger = self.manager._core.tables, self.manager._core.ledger
-            reserved = sum(flight.reserved >= 0 for flight in tables.flights.values())
+            tables, ledger = self.manager._pool.tables, self.manager._pool.ledger
+            loads = [flying for flying in tables.in_flight.values() if isinstance(flying, Load)]
+            reserved = sum(load.reserved >= 0 for load in loads)
             inherited = (tables.torn, ledger.total_handles, ledger.handles())
-            assert inherited == (False, len(tables.holds) + reserved, len(tables.holds)), inherited
+            assert inherited == (False, len(tables.frames) + reserved, len(tables.frames)), inherited
         finally:
-            _fork._after()
+            fork._after()
 
 
-class CountersAreReset(Scene):
+class CountersAreReset(Fixture):
     """The counters are cleared while a cursor moves and releases wait: no acquisition is counted twice."""
 
     @override
@@ -668,9 +812,12 @@ SCENARIOS: Final = (
     LastHandle,
     LastHandleIsIdle,
     OneIsAlwaysFree,
-    PinAgainstBury,
-    TwoPinsAgainstBury,
+    OneIsAlwaysFreeOfViews,
+    PinAgainstUnload,
+    TwoPinsAgainstUnload,
     MoveAgainstEviction,
+    MoveAgainstEvictionForMemory,
+    MissAgainstCollect,
     MoveAgainstCollect,
     DropAgainstCollect,
     TwoCollections,
@@ -684,10 +831,13 @@ SCENARIOS: Final = (
     OneBufferForTwo,
     BufferBoundAgain,
     ReplacedFile,
+    ReplacedFileAtTheLimit,
     FirstUseOfOneCursor,
     FirstLooks,
     FailingMapWithWaiter,
     FailingMapAtTheLimit,
+    RejectedMapAtTheLimit,
+    RemovalAgainstEviction,
     MapAgainstCollectAtTheLimit,
     ForkInTheMiddle,
     CountersAreReset,

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 import pytest
 
 from races.exploring import explore_at_random, explore_systematically
+from races.fixture import Fixture
 from races.scenarios import SCENARIOS
-from races.scene import Scene
 
 
 class Effort(NamedTuple):
@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 
-def test_systematically(scenario: type[Scene], tmp_path: Path) -> None:
+def test_systematically(scenario: type[Fixture], tmp_path: Path) -> None:
     """Interleavings that differ in the order of what threads read and write."""
     outcome = explore_systematically(scenario, tmp_path, EFFORT.systematic)
     outcome.assert_holds(f"{scenario.__name__}: ")
@@ -36,6 +36,6 @@ def test_systematically(scenario: type[Scene], tmp_path: Path) -> None:
     print(f"{scenario.__name__}: {outcome.num_explored} interleavings{', all that differ' if to_the_end else ''}")
 
 
-def test_at_random(scenario: type[Scene], tmp_path: Path) -> None:
+def test_at_random(scenario: type[Fixture], tmp_path: Path) -> None:
     """Schedules that switch threads between any two byte codes."""
     assert explore_at_random(scenario, tmp_path, EFFORT.random) == EFFORT.random

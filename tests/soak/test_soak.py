@@ -15,9 +15,9 @@ import pytest
 
 from soak.picture import draw
 from soak.samples import Sample, Samples
-from stress.arena import Scenario
 from stress.churn import Churner, Passer
 from stress.faults import Faults
+from stress.fixture import Scenario
 from stress.keepers import Collector, Configurer, Sampler, Writer
 from stress.readers import BufferReader, Owner, Sharer, Taker
 from stress.rounds import Record, play

@@ -12,19 +12,20 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from typing_extensions import override
 
-from smmap_typed import ALLOCATIONGRANULARITY, _search
-from smmap_typed._core import Core
-from smmap_typed._evictor import Evictor
-from smmap_typed._file import Identity, Source
-from smmap_typed._gate import Call
-from smmap_typed._grid import Grid
-from smmap_typed._hold import Hold
-from smmap_typed._ledger import Ledger
-from smmap_typed._lru import IdleQueue
-from smmap_typed._pin import Pin
-from smmap_typed._position import Position
-from smmap_typed._reader import PreadReader
-from smmap_typed._span import Span
+from smmap_typed import ALLOCATIONGRANULARITY
+from smmap_typed._builtin_readers import PreadReader
+from smmap_typed._handles import search
+from smmap_typed._handles.span import Span
+from smmap_typed._handles.state import CursorState
+from smmap_typed._pool.file import File
+from smmap_typed._pool.frame import Frame
+from smmap_typed._pool.grid import Grid
+from smmap_typed._pool.ledger import Ledger
+from smmap_typed._pool.monitor import Entry
+from smmap_typed._pool.pin import Pin
+from smmap_typed._pool.pool import Pool
+from smmap_typed._pool.replacement import LRU
+from smmap_typed._source import FileState, Source
 from smmap_typed._types import Target
 from stateful.machines import BufferMachine, SlidingCopiesMachine, SlidingMachine, StaticMachine, finding
 
@@ -36,22 +37,22 @@ QUICK: Final = finding(2000, 40)
 
 
 def evicts_the_newest(patch: pytest.MonkeyPatch) -> None:
-    def newest(self: IdleQueue, refused: Container[int]) -> Hold | None:
-        for serial, hold in reversed(self.holds.items()):
-            if serial not in refused and not hold.is_pinned():
-                return hold
+    def newest(self: LRU, refused: Container[int]) -> Frame | None:
+        for frame in reversed([*self.order()]):
+            if frame.serial not in refused and not frame.is_pinned():
+                return frame
         return None
 
-    patch.setattr(IdleQueue, "oldest", newest)
+    patch.setattr(LRU, "victim", newest)
 
 
 def forgets_that_a_window_was_used_again(patch: pytest.MonkeyPatch) -> None:
-    class Stubborn(OrderedDict[int, Hold]):
+    class Stubborn(OrderedDict[int, Frame]):
         @override
         def move_to_end(self, key: int, last: bool = True) -> None:
             del key, last
 
-    patch.setattr("smmap_typed._lru.OrderedDict", Stubborn)
+    patch.setattr("smmap_typed._pool.replacement.OrderedDict", Stubborn)
 
 
 def evicts_one_too_many(patch: pytest.MonkeyPatch) -> None:
@@ -65,24 +66,24 @@ def evicts_one_too_many(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_trims(patch: pytest.MonkeyPatch) -> None:
-    def trim(self: Evictor) -> None:
-        self.tables.overdrawn.clear()
+    def trim(self: Pool) -> None:
+        self.tables.past_limit.clear()
 
-    patch.setattr(Evictor, "trim", trim)
+    patch.setattr(Pool, "trim", trim)
 
 
 def collects_nothing(patch: pytest.MonkeyPatch) -> None:
-    def collect(self: Evictor) -> int:
-        return len(self.tables.idle.holds) * 0
+    def collect(self: Pool) -> int:
+        return len(self.tables.frames) * 0
 
-    patch.setattr(Evictor, "collect", collect)
+    patch.setattr(Pool, "collect", collect)
 
 
 def closes_without_unmapping(patch: pytest.MonkeyPatch) -> None:
-    def close(self: Evictor) -> None:
+    def close(self: Pool) -> None:
         self.tables.closed = True
 
-    patch.setattr(Evictor, "close", close)
+    patch.setattr(Pool, "close", close)
 
 
 def cuts_requests_at_even_windows(patch: pytest.MonkeyPatch) -> None:
@@ -103,47 +104,49 @@ def maps_a_byte_less(patch: pytest.MonkeyPatch) -> None:
 
 
 def copies_share_a_pin(patch: pytest.MonkeyPatch) -> None:
-    def share(self: Position) -> Position:
-        twin = Position(self.core, self.given, self.target, self.inode)
-        twin.place = self.place
+    def share(self: CursorState) -> CursorState:
+        twin = self.fresh()
+        twin.placement = self.placement
         return twin
 
-    patch.setattr(Position, "copy", share)
+    patch.setattr(CursorState, "copy", share)
 
 
 def keeps_its_window_at_the_limit(patch: pytest.MonkeyPatch) -> None:
-    def insist(self: Position, identity: Identity, start: int, flags: int) -> tuple[memoryview, Hold]:
-        return self.core.map_or_join(self, identity, start, flags)
+    def insist(self: CursorState, file: File, start: int, flags: int) -> tuple[memoryview, Frame]:
+        return self.pool.acquire(self, file, start, flags, newest=self._file is None)
 
-    patch.setattr(Position, "_map", insist)
+    patch.setattr(CursorState, "_acquire", insist)
 
 
 def opens_whatever_is_there(patch: pytest.MonkeyPatch) -> None:
-    def accept(self: Identity, now: Identity, target: Target) -> None:
-        del self, now, target
+    def accept(self: FileState, now: FileState, target: Target, *, copies: bool = False) -> None:
+        del self, now, target, copies
 
-    patch.setattr(Identity, "check", accept)
+    patch.setattr(FileState, "check", accept)
 
 
 def opens_last(patch: pytest.MonkeyPatch) -> None:
-    map_or_join = Core.map_or_join
+    acquire = Pool.acquire
 
-    def evict_first(self: Core, source: Source, identity: Identity, start: int, flags: int) -> tuple[memoryview, Hold]:
-        with Call(self.evictor) as call:
-            self.evictor.evict_extra(call, 1)
-        return map_or_join(self, source, identity, start, flags)
+    def evict_first(
+        self: Pool, source: Source, file: File, start: int, flags: int, *, newest: bool = False
+    ) -> tuple[memoryview, Frame]:
+        with Entry(self) as entry:
+            self._evict_share(entry, 1)
+        return acquire(self, source, file, start, flags, newest=newest)
 
-    patch.setattr(Core, "map_or_join", evict_first)
+    patch.setattr(Pool, "acquire", evict_first)
 
 
 def loses_releases(patch: pytest.MonkeyPatch) -> None:
-    pin = Hold.pin
+    pin = Frame.pin
 
-    def forget(self: Hold, note_release: Callable[[Pin], object]) -> memoryview | None:
+    def forget(self: Frame, note_release: Callable[[Pin], object]) -> memoryview | None:
         del note_release
         return pin(self, lambda _: None)
 
-    patch.setattr(Hold, "pin", forget)
+    patch.setattr(Frame, "pin", forget)
 
 
 def counts_misses_twice(patch: pytest.MonkeyPatch) -> None:
@@ -160,7 +163,7 @@ def reads_one_byte_further(patch: pytest.MonkeyPatch) -> None:
     load = PreadReader.load
 
     def further(
-        self: PreadReader, descriptor: int, source: Source, seen: Identity, offset: int, size: int
+        self: PreadReader, descriptor: int, source: Source, seen: FileState, offset: int, size: int
     ) -> mmap.mmap:
         return load(self, descriptor, source, seen, offset + (offset > 0), size - (offset > 0))
 
@@ -178,7 +181,7 @@ def cuts_a_slice_at_the_window(patch: pytest.MonkeyPatch) -> None:
 
 def misses_what_lies_across_an_edge(patch: pytest.MonkeyPatch) -> None:
     """A search window by window that does not look at the bytes between them."""
-    matches = _search.matches
+    matches = search.matches
 
     def inside(span: Span, needle: bytes, start: int, stop: int) -> Iterator[int]:
         for place in matches(span, needle, start, stop):
@@ -186,7 +189,7 @@ def misses_what_lies_across_an_edge(patch: pytest.MonkeyPatch) -> None:
             if first // ALLOCATIONGRANULARITY == last // ALLOCATIONGRANULARITY:
                 yield place
 
-    patch.setattr("smmap_typed._buffer.matches", inside)
+    patch.setattr("smmap_typed._handles.buffer.matches", inside)
 
 
 @pytest.mark.parametrize(

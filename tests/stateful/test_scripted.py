@@ -63,10 +63,10 @@ def test_a_descriptor_that_was_reused_before_its_first_use_is_another_file() -> 
 
 
 def test_a_read_that_fails_on_its_way_leaves_the_buffer_where_it_was() -> None:
-    """A window at a time, and the file is gone before the second one."""
+    """A window at a time, and the file ends before the second one."""
     with playing() as machine:
         machine.make_buffer(1, 5, 6 * GRANULE)
-        machine.change_a_file(0, 0, "remove")
+        machine.change_a_file(0, 2 * GRANULE, "truncate")
         room = bytearray(5 * GRANULE)
         outcome = machine.both(
             lambda: machine.model.read_into(machine.buffers[5][1], 0, len(room)),

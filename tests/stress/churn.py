@@ -9,8 +9,8 @@ from typing import ClassVar, final
 from typing_extensions import override
 
 from smmap_typed import CursorInvalidError, ManagerClosedError, WindowCursor
-from stress.arena import Arena, Worker
 from stress.files import LARGEST, Reading
+from stress.fixture import Fixture, Worker
 
 __all__ = ["Churner", "Passer"]
 
@@ -37,7 +37,7 @@ class Churner(Worker):
 
     def _placed(self) -> Reading | None:
         """A new cursor on any file, if that works, standing somewhere. Its pin is for the caller to announce."""
-        reading = Reading(self.arena.manager, self.arena.files.any(self.random))
+        reading = Reading(self.fixture.manager, self.fixture.files.any(self.random))
         offset, size = self.place()
         if self.call(reading.file, lambda: reading.cursor.use_region(offset, size), pins=1) is None:
             return None
@@ -73,7 +73,7 @@ class Churner(Worker):
         reading = self._placed()
         if reading is not None:
             # The oldest of those that wait is dropped, if they are too many.
-            self.arena.passed_on.append(reading)
+            self.fixture.passed_on.append(reading)
         del reading
         self.account.give()
 
@@ -81,7 +81,7 @@ class Churner(Worker):
         """After a look at it."""
         self.account.take()
         try:
-            reading = self.arena.passed_on.popleft()
+            reading = self.fixture.passed_on.popleft()
         except IndexError:
             pass
         else:
@@ -91,7 +91,7 @@ class Churner(Worker):
         self.account.give()
 
     def _rebind(self) -> None:
-        rebound, cursor = self.arena.rebound, self._steady_cursor()
+        rebound, cursor = self.fixture.rebound, self._steady_cursor()
         offset, _ = self.place()
         if self.random.random() < 0.2:
             rebound.end_access()
@@ -99,7 +99,7 @@ class Churner(Worker):
             assert self.call(None, lambda: rebound.begin_access(cursor, offset)) in {None, True}
 
     def _steady_cursor(self) -> WindowCursor:
-        return self.arena.manager.make_cursor(self.random.choice(self.arena.files.steady).path)
+        return self.fixture.manager.make_cursor(self.random.choice(self.fixture.files.steady).path)
 
 
 @final
@@ -109,8 +109,8 @@ class Passer(Worker):
     passes: ClassVar[int] = 0
     shares: ClassVar[bool] = True
 
-    def __init__(self, arena: Arena, number: int, random: Random) -> None:
-        super().__init__(arena, number, random)
+    def __init__(self, fixture: Fixture, number: int, random: Random) -> None:
+        super().__init__(fixture, number, random)
         self._view: tuple[memoryview, bytes] | None = None
         self._reading: Reading | None = None
 
@@ -135,7 +135,7 @@ class Passer(Worker):
 
     def _use(self) -> None:
         if self._reading is None or self.random.random() < 0.2:
-            self._reading = Reading(self.arena.passing, self.random.choice(self.arena.passing_files.steady))
+            self._reading = Reading(self.fixture.passing, self.random.choice(self.fixture.passing_files.steady))
         offset, size = self.place()
         reading = self._reading
         reading.check(reading.cursor.read(offset, size), offset, size)
@@ -144,8 +144,8 @@ class Passer(Worker):
         self._view = (view, bytes(view))
 
     def _replace(self) -> None:
-        manager = self.arena.passing
-        self.arena.passing = self.arena.make_passing_manager()
+        manager = self.fixture.passing
+        self.fixture.passing = self.fixture.make_passing_manager()
         if self.random.random() < 0.5:
             manager.close()
             assert manager.collect() == 0

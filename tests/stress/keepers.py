@@ -7,8 +7,8 @@ from typing_extensions import override
 
 from smmap_typed import ManagerStats
 from smmap_typed.testing import check_invariants
-from stress.arena import Arena, Worker
 from stress.files import Reading
+from stress.fixture import Fixture, Worker
 
 __all__ = ["Collector", "Configurer", "Sampler", "Writer"]
 
@@ -21,7 +21,7 @@ class Collector(Worker):
 
     @override
     def step(self) -> None:
-        manager = self.arena.manager
+        manager = self.fixture.manager
         act = self.random.randrange(4)
         if act == 0:
             self.count("regions collected", manager.collect())
@@ -42,13 +42,13 @@ class Configurer(Worker):
 
     @override
     def step(self) -> None:
-        arena = self.arena
-        handles = self.random.randint(max(arena.handles // 2, 1), arena.handles)
-        memory = self.random.randint(arena.memory // 2, arena.memory)
+        fixture = self.fixture
+        handles = self.random.randint(max(fixture.handles // 2, 1), fixture.handles)
+        memory = self.random.randint(fixture.memory // 2, fixture.memory)
         # So that the others are at the highest limits, too.
         if self.random.random() < 0.5:
-            handles, memory = arena.handles, arena.memory
-        self.call(None, lambda: arena.manager.configure(max_open_handles=handles, max_memory_size=memory))
+            handles, memory = fixture.handles, fixture.memory
+        self.call(None, lambda: fixture.manager.configure(max_open_handles=handles, max_memory_size=memory))
 
 
 @final
@@ -57,11 +57,11 @@ class Writer(Worker):
 
     @override
     def step(self) -> None:
-        file = self.random.choice(self.arena.files.changing)
+        file = self.random.choice(self.fixture.files.changing)
         if self.random.random() < 0.2:
             file.change(self.random)
         offset, size = self.place(file.size)
-        reading = Reading(self.arena.manager, file)
+        reading = Reading(self.fixture.manager, file)
         data = self.call(None, lambda: reading.cursor.read(offset, size))
         if data is not None:
             assert len(data) == min(size, file.size - offset)
@@ -74,23 +74,23 @@ class Sampler(Worker):
 
     passes: ClassVar[int] = 0
 
-    def __init__(self, arena: Arena, number: int, random: Random) -> None:
-        super().__init__(arena, number, random)
+    def __init__(self, fixture: Fixture, number: int, random: Random) -> None:
+        super().__init__(fixture, number, random)
         self._last: ManagerStats | None = None
         self._inherited = 0
         """Maps that a reset left in the counter."""
 
     @override
     def step(self) -> None:
-        arena, manager = self.arena, self.arena.manager
+        fixture, manager = self.fixture, self.fixture.manager
         for _ in range(20):
-            assert 0 <= manager.num_file_handles() <= arena.handles
-            assert not arena.scenario.strict or manager.mapped_memory_size() <= arena.memory
+            assert 0 <= manager.num_file_handles() <= fixture.handles
+            assert not fixture.scenario.strict or manager.mapped_memory_size() <= fixture.memory
         stats = manager.stats()
         assert stats.maps - stats.unmaps == stats.handles
         assert stats.hits + stats.misses == stats.acquisitions
-        assert 0 <= stats.handles + stats.in_flight <= stats.peak_handles <= arena.handles
-        assert not arena.scenario.strict or stats.peak_mapped_bytes <= arena.memory
+        assert 0 <= stats.handles + stats.in_flight <= stats.peak_handles <= fixture.handles
+        assert not fixture.scenario.strict or stats.peak_mapped_bytes <= fixture.memory
         assert self._has_grown(stats), f"{stats} after {self._last}"
         self._last = stats
         check_invariants(manager)
@@ -108,11 +108,11 @@ class Sampler(Worker):
 
     def _begin_anew(self) -> None:
         """Clear the counters. What others do between the two calls is not counted for the summary."""
-        stats = self.arena.manager.stats()
-        self.arena.manager.reset_stats()
+        stats = self.fixture.manager.stats()
+        self.fixture.manager.reset_stats()
         self._last = None
         self.count("maps", stats.maps - self._inherited)
         # Now maps is handles.
-        self._inherited = self.arena.manager.stats().maps
+        self._inherited = self.fixture.manager.stats().maps
         self.count("evictions", stats.evictions)
-        self.arena.peak_handles = max(self.arena.peak_handles, stats.peak_handles)
+        self.fixture.peak_handles = max(self.fixture.peak_handles, stats.peak_handles)

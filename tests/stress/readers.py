@@ -9,8 +9,8 @@ from typing import ClassVar, Final, final
 from typing_extensions import override
 
 from smmap_typed import CursorInvalidError, SlidingWindowMapBuffer, WindowCursor
-from stress.arena import WINDOW, Arena, Worker
 from stress.files import LARGEST, Reading, StressFile
+from stress.fixture import WINDOW, Fixture, Worker
 
 __all__ = ["BufferReader", "Owner", "Sharer", "Taker"]
 
@@ -19,16 +19,16 @@ __all__ = ["BufferReader", "Owner", "Sharer", "Taker"]
 class Taker(Worker):
     """Reads through cursors that stand nowhere, so that it pins one region at a time."""
 
-    def __init__(self, arena: Arena, number: int, random: Random) -> None:
-        super().__init__(arena, number, random)
+    def __init__(self, fixture: Fixture, number: int, random: Random) -> None:
+        super().__init__(fixture, number, random)
         self._readings: Final[dict[StressFile, Reading]] = {}
 
     @override
     def step(self) -> None:
-        file = self.arena.files.any(self.random)
+        file = self.fixture.files.any(self.random)
         reading = self._readings.get(file)
         if reading is None or self.random.random() < 0.1:
-            reading = self._readings[file] = Reading(self.arena.manager, file)
+            reading = self._readings[file] = Reading(self.fixture.manager, file)
         offset, size = self.place()
         size *= self.random.choice((1, 1, 1, 6))
         data = self.call(file, lambda: reading.cursor.read(offset, size))
@@ -44,8 +44,8 @@ class Owner(Worker):
 
     keeps: ClassVar[int] = 6
 
-    def __init__(self, arena: Arena, number: int, random: Random) -> None:
-        super().__init__(arena, number, random)
+    def __init__(self, fixture: Fixture, number: int, random: Random) -> None:
+        super().__init__(fixture, number, random)
         self._readings: Final[list[Reading]] = []
         self._places: Final[list[tuple[int, bytes] | None]] = []
         """Where each of them stands, and on which bytes."""
@@ -55,7 +55,7 @@ class Owner(Worker):
     def step(self) -> None:
         while len(self._readings) < 2:
             self.account.take()
-            self._readings.append(Reading(self.arena.manager, self.arena.files.any(self.random)))
+            self._readings.append(Reading(self.fixture.manager, self.fixture.files.any(self.random)))
             self._places.append(None)
         which = self.random.randrange(2)
         self._stands(which)
@@ -105,12 +105,12 @@ class Owner(Worker):
     def _after_failure(self, which: int) -> None:
         """Where a limit can be met the cursor may have given its window up; otherwise it is where it was."""
         reading = self._readings[which]
-        if self.arena.scenario.share_of_handles < 1 and not reading.cursor.is_valid():
+        if self.fixture.scenario.share_of_handles < 1 and not reading.cursor.is_valid():
             self._places[which] = None
         self._stands(which)
         if reading.file.turns_into_another:
             self._places[which] = None
-            self._readings[which] = Reading(self.arena.manager, self.arena.files.any(self.random))
+            self._readings[which] = Reading(self.fixture.manager, self.fixture.files.any(self.random))
 
     def _take_view(self, which: int) -> None:
         if len(self._views) == 2:
@@ -173,13 +173,13 @@ class Sharer(Worker):
     passes: ClassVar[int] = 4
     shares: ClassVar[bool] = True
 
-    def __init__(self, arena: Arena, number: int, random: Random) -> None:
-        super().__init__(arena, number, random)
+    def __init__(self, fixture: Fixture, number: int, random: Random) -> None:
+        super().__init__(fixture, number, random)
         self._view: tuple[memoryview, bytes] | None = None
 
     @override
     def step(self) -> None:
-        cursor = self.random.choice(self.arena.cursors)
+        cursor = self.random.choice(self.fixture.cursors)
         acts = (self._look, self._chain, self._chain, self._glance, self._glance, self._ask, self._assign, self._keep)
         try:
             self.random.choice(acts)(cursor)
@@ -201,7 +201,7 @@ class Sharer(Worker):
         data = self.call(None, lambda: bytes(cursor.view(offset, size)), pins=2)
         if data is not None:
             assert len(data) == min(size, LARGEST - offset)
-            assert self.arena.files.has(data, offset)
+            assert self.fixture.files.has(data, offset)
 
     def _chain(self, cursor: WindowCursor) -> None:
         """Two steps: another thread may come in between, so it may be another's place, and is a whole one."""
@@ -214,7 +214,7 @@ class Sharer(Worker):
 
     def _check_whole(self, act: Callable[[], list[bytes]]) -> None:
         for data in self.call(None, act, pins=2) or ():
-            found = self.arena.files.locate(data)
+            found = self.fixture.files.locate(data)
             assert len(data) == _size_at(found), f"{len(data)} bytes at {found}, nobody asked for so many"
 
     def _ask(self, cursor: WindowCursor) -> None:
@@ -225,7 +225,7 @@ class Sharer(Worker):
             cursor.unuse_region()
 
     def _assign(self, cursor: WindowCursor) -> None:
-        mine = self.arena.manager.make_cursor(self.random.choice(self.arena.files.steady).path)
+        mine = self.fixture.manager.make_cursor(self.random.choice(self.fixture.files.steady).path)
         offset, _ = self.place()
 
         def place_and_assign() -> None:
@@ -242,7 +242,7 @@ class Sharer(Worker):
         if view is None:
             self.account.give()
         else:
-            assert self.arena.files.has(bytes(view), offset)
+            assert self.fixture.files.has(bytes(view), offset)
             self._view = (view, bytes(view))
 
 
@@ -256,8 +256,8 @@ class BufferReader(Worker):
 
     @override
     def step(self) -> None:
-        which = self.random.randrange(len(self.arena.buffers))
-        buffer, content = self.arena.buffers[which], self.arena.files.steady[which].contents[0]
+        which = self.random.randrange(len(self.fixture.buffers))
+        buffer, content = self.fixture.buffers[which], self.fixture.files.steady[which].contents[0]
         acts = (self._index, self._slice, self._slice, self._slice_with_step, self._fill, self._search, self._rebound)
         self.random.choice(acts)(buffer, content)
 
@@ -290,8 +290,8 @@ class BufferReader(Worker):
     def _rebound(self, _: SlidingWindowMapBuffer, __: bytes) -> None:
         """One that another thread binds meanwhile: the slice is of one binding, of which some have fewer bytes."""
         low, size = self.place()
-        data = self.call(None, lambda: self.arena.rebound[low : low + size])
+        data = self.call(None, lambda: self.fixture.rebound[low : low + size])
         if data:
-            found = self.arena.files.locate(data)
+            found = self.fixture.files.locate(data)
             assert found >= low
             assert len(data) == min(size, LARGEST - found)

@@ -1,4 +1,4 @@
-"""Rounds: a crew works in an arena for a while, all stop, the judge looks, and in the end nothing may be left."""
+"""Rounds: a crew works in a fixture for a while, all stop, the judge looks, and in the end nothing may be left."""
 
 import threading
 import time
@@ -9,8 +9,8 @@ from typing import Final
 from typing_extensions import override
 
 from smmap_typed.testing import in_threads
-from stress.arena import Arena, Scenario
 from stress.faults import NO_FAULTS, Faults
+from stress.fixture import Fixture, Scenario
 from stress.judge import Judge
 
 __all__ = ["ROUND_SECONDS", "Record", "play"]
@@ -25,33 +25,33 @@ _PATIENCE_SECONDS: Final = 60.0
 
 def play(
     scenario: Scenario, folder: Path, seed: int, *, seconds: float = ROUND_SECONDS, faults: Faults = NO_FAULTS
-) -> Arena:
-    """One round in a new arena, whose files are in ``folder``. The programs of the threads follow from ``seed``."""
-    arena = Arena(scenario, folder, seed, faults)
-    judge = Judge(arena)
+) -> Fixture:
+    """One round in a new fixture, whose files are in ``folder``. The programs of the threads follow from ``seed``."""
+    fixture = Fixture(scenario, folder, seed, faults)
+    judge = Judge(fixture)
     try:
-        arena.share()
+        fixture.share()
         for _ in range(PHASES):
-            _work(arena, seconds / PHASES)
+            _work(fixture, seconds / PHASES)
             judge.look()
-            arena.pins.forget()
-        arena.release()
+            fixture.pins.forget()
+        fixture.release()
         judge.look_at_the_end()
     except BaseException as error:
         error.add_note(f"{scenario.name}, seed {seed}: pytest tests/stress -k {scenario.name} --seed {seed}")
         raise
     finally:
-        arena.manager.close()
-    return arena
+        fixture.manager.close()
+    return fixture
 
 
-def _work(arena: Arena, seconds: float) -> None:
+def _work(fixture: Fixture, seconds: float) -> None:
     """Let every thread work for so long, or until one fails."""
     over = threading.Event()
     end = time.monotonic() + seconds
 
     def run(number: int) -> None:
-        worker = arena.crew[number]
+        worker = fixture.crew[number]
         steps = 0
         try:
             while not over.is_set() and time.monotonic() < end:
@@ -61,7 +61,7 @@ def _work(arena: Arena, seconds: float) -> None:
         finally:
             over.set()
 
-    in_threads(len(arena.crew), run, _PATIENCE_SECONDS)
+    in_threads(len(fixture.crew), run, _PATIENCE_SECONDS)
 
 
 class Record:
@@ -72,11 +72,11 @@ class Record:
         self._peaks: Final[list[tuple[int, int]]] = []
         self.rounds = 0
 
-    def add(self, arena: Arena) -> None:
+    def add(self, fixture: Fixture) -> None:
         """Add a round that is over."""
         self.rounds += 1
-        self._peaks.append((arena.peak_handles, arena.handles))
-        for what, number in arena.tally.items():
+        self._peaks.append((fixture.peak_handles, fixture.handles))
+        for what, number in fixture.tally.items():
             self._done[what.rpartition(" of ")[0]] += number
 
     @override

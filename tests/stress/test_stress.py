@@ -1,6 +1,6 @@
 """Threads that do everything at once, for as long as one likes: ``nox -s stress -- --minutes 10``.
 
-Each scenario plays rounds, each in a new arena and with the next seed, until its share of the time is over.
+Each scenario plays rounds, each in a new fixture and with the next seed, until its share of the time is over.
 """
 
 import time
@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from stress.arena import Scenario
 from stress.churn import Churner, Passer
+from stress.fixture import Scenario
 from stress.keepers import Collector, Configurer, Sampler, Writer
 from stress.readers import BufferReader, Owner, Sharer, Taker
 from stress.rounds import Record, play

@@ -7,16 +7,15 @@ sizes are numbers, since a remainder by an unknown is beyond the solver.
 from typing import Final
 
 from smmap_typed import Window
-from smmap_typed._file import Identity
-from smmap_typed._grid import Grid
-from smmap_typed._hold import TOMBSTONE, Hold
-from smmap_typed._ledger import Ledger
-from smmap_typed._lru import IdleQueue
-from smmap_typed._pin import Pin
 from smmap_typed._platform import ALLOCATIONGRANULARITY, align_to_mmap
+from smmap_typed._pool.frame import TOMBSTONE, Frame
+from smmap_typed._pool.grid import Grid
+from smmap_typed._pool.ledger import Ledger
+from smmap_typed._pool.pin import Pin
+from smmap_typed._pool.replacement import LRU
 
 _G: Final = ALLOCATIONGRANULARITY
-_STATES: Final = ("free", "buried", "pinned", "left")
+_STATES: Final = ("free", "unloading", "pinned", "left")
 
 
 def align(place: int) -> None:
@@ -94,24 +93,24 @@ def allow(max_memory: int, max_handles: int, handles: int, used: int, nbytes: in
 
 
 def choose(first: int, second: int, third: int, refused: int) -> None:
-    """Of three idle regions the first goes that is free and not refused; what a cursor stands on leaves the queue."""
+    """Of three idle regions the first goes that is free and not refused; what a cursor is on leaves the queue."""
     assert 0 <= first <= 3
     assert 0 <= second <= 3
     assert 0 <= third <= 3
     assert 0 <= refused <= 3
     states = [_STATES[state] for state in (first, second, third)]
     view = memoryview(b"of a cursor")
-    queue = IdleQueue()
+    policy = LRU()
     for serial, state in enumerate(states):
-        hold = Hold(serial, Identity(1, 1, 1, 0), "", serial, 1, None, reach=1, copied=False, mapped_at=0.0)
-        if state == "buried":
-            hold.pins.add(TOMBSTONE)
+        frame = Frame(serial, 1, 1, "", serial, 1, None, reach=1, copied=False, mapped_at=0.0)
+        if state == "unloading":
+            frame.pins.add(TOMBSTONE)
         elif state != "free":
-            hold.pins.add(Pin(view if state == "pinned" else memoryview(b"of nobody")))
-        queue.holds[serial] = hold
+            frame.pins.add(Pin(view if state == "pinned" else memoryview(b"of nobody")))
+        policy.restored(frame)
     free = [serial for serial, state in enumerate(states) if state in {"free", "left"} and serial != refused]
-    oldest = queue.oldest({refused})
-    assert (None if oldest is None else oldest.serial) == next(iter(free), None)
+    victim = policy.victim({refused})
+    assert (None if victim is None else victim.serial) == next(iter(free), None)
     passed = range(free[0] if free else 3)
     gone = {serial for serial in passed if states[serial] == "pinned" and serial != refused}
-    assert queue.holds.keys() == {0, 1, 2} - gone
+    assert {frame.serial for frame in policy.order()} == {0, 1, 2} - gone

@@ -78,6 +78,7 @@ def statistics(manager: SlidingWindowMapManager) -> None:
     assert_type(stats.handles, int)
     assert_type(stats.in_flight, int)
     assert_type(stats.peak_handles, int)
+    assert_type(stats.kept_descriptors, int)
     assert_type(stats.idle_regions, int)
     assert_type(stats.pinned_regions, int)
     assert_type(stats.view_pinned_regions, int)

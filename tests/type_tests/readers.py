@@ -7,7 +7,7 @@ import mmap
 from typing import ClassVar, assert_type
 
 from smmap_typed import Reader, SlidingWindowMapManager, StaticWindowMapManager
-from smmap_typed.readers import Identity, MmapReader, PreadReader, Source
+from smmap_typed.readers import FileState, MmapReader, PreadReader, Source
 from smmap_typed.testing import ManagerSettings
 from smmap_typed.testing.machines import make_buffer_machine, make_manager_machine
 
@@ -15,15 +15,15 @@ from smmap_typed.testing.machines import make_buffer_machine, make_manager_machi
 class Own:
     copies: ClassVar[bool] = False
 
-    def identify(self, source: Source) -> Identity:
+    def identify(self, source: Source) -> FileState:
         assert_type(source.target, str | bytes | int)
-        return Identity(1, 2, 3, 0)
+        return FileState(1, 2, 3, 4, 5)
 
-    def open(self, source: Source, seen: Identity, flags: int) -> int:
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
         seen.check(self.identify(source), source.target)
         return flags
 
-    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         del descriptor, source, seen, offset
         return mmap.mmap(-1, size)
 
@@ -31,10 +31,10 @@ class Own:
 class Lazy:
     """Says nothing of copies, and cannot load."""
 
-    def identify(self, source: Source) -> Identity:
-        return Identity(*source.target.__sizeof__().as_integer_ratio(), 0, 0)
+    def identify(self, source: Source) -> FileState:
+        return FileState(*source.target.__sizeof__().as_integer_ratio(), 0, 0, 0)
 
-    def open(self, source: Source, seen: Identity, flags: int) -> int:
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
         return hash((source, seen, flags))
 
 

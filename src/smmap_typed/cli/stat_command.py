@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from smmap_typed._grid import Grid
+from smmap_typed._pool.grid import Grid
 from smmap_typed.cli.options import MAX_HANDLES, MAX_MEMORY, WINDOW_SIZE, Files, MaxHandles, MaxMemory, WindowSize
 from smmap_typed.cli.sizes import size_text
 from smmap_typed.cli.terminal import Output, complain, printable, reason

@@ -41,6 +41,7 @@ def agree_in_figures(manager: StaticWindowMapManager, model: Model) -> None:
             "memory limit": manager.max_mapped_memory_size(),
             "window": manager.window_size(),
             "open files": (manager.num_open_files(), stats.open_files),
+            "kept descriptors": stats.kept_descriptors,
             "acquisitions": stats.acquisitions,
             "misses": stats.misses,
             "hits": stats.hits,
@@ -58,6 +59,7 @@ def agree_in_figures(manager: StaticWindowMapManager, model: Model) -> None:
             "memory limit": model.memory,
             "window": model.window,
             "open files": (0, 0) if model.closed else (len(files), len(files)),
+            "kept descriptors": len(model.kept),
             "acquisitions": model.acquisitions,
             "misses": model.misses,
             "hits": model.acquisitions - model.misses,
@@ -82,10 +84,11 @@ def agree_on_windows(manager: StaticWindowMapManager, model: Model) -> None:
     """Check which regions exist, and so which region an eviction took; the kernel does not show that for copies."""
     if model.closed:
         return
+    tables = manager._pool.tables
     same(
         Counter(
-            (hold.identity.inode, hold.identity.size, hold.begin, hold.size)
-            for hold in list(manager._core.tables.holds.values())
+            (tables.files[frame.file].state.inode, frame.file_size, frame.begin, frame.size)
+            for frame in list(tables.frames.values())
         ),
         Counter((region.seen.inode.number, region.seen.size, region.begin, region.size) for region in model.regions),
         "the regions by inode, file size, begin and size",
@@ -127,11 +130,12 @@ def agree_with_the_kernel(model: Model, strangers: set[int]) -> None:
     if mapped != pages:
         raise AssertionError(f"the kernel has {mapped - pages} too much and {pages - mapped} too little")
     opened = kernel.open_inodes(model.disk.device)
-    kept = 0 if copies else kernel.DESCRIPTORS_PER_REGION
+    per_region = 0 if copies else kernel.DESCRIPTORS_PER_REGION
     for inode in model.disk.inodes:
         regions = sum(region.seen.inode is inode for region in model.regions)
+        kept = sum(seen.inode is inode for seen in model.kept)
         same(
             opened[inode.number],
-            1 + model.disk.opened.count(inode) + kept * regions,
+            1 + model.disk.opened.count(inode) + per_region * regions + kept,
             f"the number of descriptors of inode {inode.number}",
         )

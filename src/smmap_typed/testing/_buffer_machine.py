@@ -12,8 +12,8 @@ from typing_extensions import override
 
 from smmap_typed import ALLOCATIONGRANULARITY, HandleLimitError, MemoryLimitError, SlidingWindowMapBuffer, WindowCursor
 from smmap_typed.testing._agreement import same, same_bytes
+from smmap_typed.testing._fixture import Factory
 from smmap_typed.testing._invariants import check_invariants
-from smmap_typed.testing._stage import Factory
 from smmap_typed.testing.disk import Disk
 from smmap_typed.testing.settings import ManagerSettings
 from smmap_typed.testing.strategies import buffer_settings, file_sizes, indices, offsets, sizes, steps

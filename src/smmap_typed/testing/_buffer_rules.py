@@ -5,7 +5,7 @@ from hypothesis.stateful import MultipleResults, consumes, multiple, rule
 
 from smmap_typed import SlidingWindowMapBuffer
 from smmap_typed.testing._agreement import same
-from smmap_typed.testing._stage import BUFFERS, CURSORS, Stage
+from smmap_typed.testing._fixture import BUFFERS, CURSORS, Fixture
 from smmap_typed.testing.strategies import indices, offsets, sizes, steps
 
 __all__ = ["BufferRules"]
@@ -14,7 +14,7 @@ __all__ = ["BufferRules"]
 # mypy: disallow-any-decorated=False
 
 
-class BufferRules(Stage):
+class BufferRules(Fixture):
     """The operations of a program on buffers over the existing cursors."""
 
     @rule(target=BUFFERS, number=CURSORS, offset=offsets(), size=sizes())

@@ -7,7 +7,7 @@ from hypothesis.stateful import MultipleResults, consumes, multiple, rule
 
 from smmap_typed import ALLOCATIONGRANULARITY, WindowCursor
 from smmap_typed.testing._agreement import same
-from smmap_typed.testing._stage import CURSORS, SLOTS, VIEWS, Stage
+from smmap_typed.testing._fixture import CURSORS, SLOTS, VIEWS, Fixture
 from smmap_typed.testing.strategies import offsets, sizes
 
 __all__ = ["CursorRules"]
@@ -16,7 +16,7 @@ __all__ = ["CursorRules"]
 # mypy: disallow-any-decorated=False
 
 
-class CursorRules(Stage):
+class CursorRules(Fixture):
     """The operations of a program on cursors, and on the views that it takes of them."""
 
     @rule(target=CURSORS, slot=SLOTS, kind=st.sampled_from(["path", "path", "descriptor", "none"]))

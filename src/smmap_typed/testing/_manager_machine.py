@@ -5,8 +5,8 @@ from hypothesis.stateful import MultipleResults, RuleBasedStateMachine, initiali
 
 from smmap_typed.testing._buffer_rules import BufferRules
 from smmap_typed.testing._cursor_rules import CursorRules
+from smmap_typed.testing._fixture import CURSORS, FILES, Factory
 from smmap_typed.testing._manager_rules import ManagerRules
-from smmap_typed.testing._stage import CURSORS, FILES, Factory
 from smmap_typed.testing.settings import ManagerSettings
 from smmap_typed.testing.strategies import file_sizes, manager_settings
 

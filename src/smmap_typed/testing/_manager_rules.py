@@ -5,7 +5,7 @@ from typing import Final
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from smmap_typed.testing._stage import SLOTS, Stage
+from smmap_typed.testing._fixture import SLOTS, Fixture
 from smmap_typed.testing.strategies import offsets
 
 __all__ = ["ManagerRules"]
@@ -18,7 +18,7 @@ __all__ = ["ManagerRules"]
 _EARLY: Final = 20
 
 
-class ManagerRules(Stage):
+class ManagerRules(Fixture):
     """The operations of a program on its manager, and of other processes on the files."""
 
     # The manager.
@@ -56,7 +56,7 @@ class ManagerRules(Stage):
     @rule(
         slot=SLOTS,
         size=offsets(),
-        how=st.sampled_from(["append", "append", "touch", "truncate", "replace", "reopen", "remove"]),
+        how=st.sampled_from(["append", "append", "touch", "rewrite", "truncate", "replace", "reopen", "remove"]),
     )
     def change_a_file(self, slot: int, size: int, how: str) -> None:
         """Change a file, its path or its descriptor, as other processes do."""
@@ -69,6 +69,8 @@ class ManagerRules(Stage):
                 self.disk.truncate(inode, size)
             elif how == "touch":
                 self.disk.touch(inode)
+            elif how == "rewrite":
+                self.disk.rewrite(inode)
         if how == "replace":
             self.disk.replace(slot, size)
         elif how == "reopen":

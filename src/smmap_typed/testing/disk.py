@@ -28,8 +28,6 @@ class Inode:
     """Our own, for writing. It stays open, so that the system does not give the inode's number to another file."""
     number: int
     content: bytearray
-    stamp: int = 0
-    """Modification time, in nanoseconds."""
 
 
 @final
@@ -90,6 +88,15 @@ class Disk:
         """Return the file to which the path or the descriptor leads now."""
         return self.paths[source.slot] if source.made_on is None else self.opened[source.slot]
 
+    def name_of(self, source: Source) -> str:
+        """The path, or what the system knows of the descriptor: its path, perhaps with a note that it is deleted."""
+        if source.made_on is None:
+            return str(self.path(source.slot))
+        try:
+            return os.readlink(f"/proc/self/fd/{self.descriptors[source.slot]}")
+        except OSError:
+            return str(self.descriptors[source.slot])
+
     def replace(self, slot: int, size: int) -> None:
         """Put a new file at the path, in one step."""
         self.paths[slot] = self._create(slot, size)
@@ -119,8 +126,19 @@ class Disk:
     def touch(self, inode: Inode) -> None:
         """Give the file a new modification time: the system's clock is too coarse for a difference at each step."""
         self._clock += 1
-        inode.stamp = self._clock
-        os.utime(inode.descriptor, ns=(inode.stamp, inode.stamp))
+        os.utime(inode.descriptor, ns=(self._clock, self._clock))
+
+    def rewrite(self, inode: Inode) -> None:
+        """Write other bytes in place, and set the times back, as ``cp -p`` and rsync do: only ctime tells."""
+        self._versions += 1
+        before = os.fstat(inode.descriptor)
+        inode.content[:] = pattern(len(inode.content), self._versions)
+        os.pwrite(inode.descriptor, inode.content, 0)
+        # Until the system's clock, by which it sets ctime, has ticked.
+        while True:
+            os.utime(inode.descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+            if os.fstat(inode.descriptor).st_ctime_ns != before.st_ctime_ns:
+                break
 
     def redirect(self, slot: int) -> None:
         """Make the number of a descriptor refer to the file at the path now, as close and open could do."""

@@ -14,5 +14,5 @@ __all__ = ["Factory", "make_buffer_machine", "make_manager_machine"]
 
 with hypothesis_needed():
     from smmap_typed.testing._buffer_machine import make_buffer_machine
+    from smmap_typed.testing._fixture import Factory
     from smmap_typed.testing._manager_machine import make_manager_machine
-    from smmap_typed.testing._stage import Factory

@@ -72,8 +72,9 @@ class Model(Regions):
 
     def file_size(self, cursor: Cursor) -> int:
         """``file_size``: bytes of the file as the cursor sees it."""
-        cursor.seen = self._see(cursor)
-        return cursor.seen.size
+        seen = self._see(cursor)
+        self._know(cursor, seen)
+        return seen.size
 
     def use_region(self, cursor: Cursor, offset: int, size: int) -> None:
         """``use_region``: move to ``size`` bytes at ``offset``."""
@@ -85,7 +86,7 @@ class Model(Regions):
         seen = self._see(cursor)
         if offset >= seen.size:
             self.release(cursor)
-            cursor.seen = seen
+            self._know(cursor, seen)
             return
         end = self.wanted_end(seen, offset, size)
         region = cursor.region
@@ -115,7 +116,7 @@ class Model(Regions):
             reached = min(end, region.end)
             pieces.append(region.bytes_of(offset, reached))
             offset = reached
-        cursor.seen = seen
+        self._know(cursor, seen)
         return b"".join(pieces)
 
     # Views.
@@ -142,14 +143,14 @@ class Model(Regions):
         seen = self._see(cursor)
         end = min(offset + size, seen.size)
         if offset >= end:
-            cursor.seen = seen
+            self._know(cursor, seen)
             return self._viewed(View(None, 0, 0))
         region = self._visit(cursor, offset, end)
         if region.includes(offset, end):
             view = self._viewed(View(region, offset, end))
         else:
             view = self._viewed(View(None, 0, 0, self.read(cursor, offset, size)))
-        cursor.seen = seen
+        self._know(cursor, seen)
         self.trim()
         return view
 
@@ -227,7 +228,12 @@ class Model(Regions):
         idle = [] if self.closed else [region for region in self.regions if not self.is_used(region)]
         for region in idle:
             self.unmap(region)
+        # A file keeps its descriptor as long as a cursor is on one of its regions.
+        self.kept[:] = [seen for seen in self.kept if any(self._is_on(cursor, seen) for cursor in self.cursors)]
         return len(idle)
+
+    def _is_on(self, cursor: Cursor, seen: Seen) -> bool:
+        return cursor.region is not None and cursor.region.seen == seen
 
     def configure(self, memory: int | None, handles: int | None) -> None:
         """Change limits; None leaves a limit as it is."""
@@ -241,11 +247,13 @@ class Model(Regions):
             raise Refusal(MemoryLimitError)
         while (len(self.regions) > handles or self.mapped() > memory) and self.evict():
             pass
+        self.release_descriptors(handles)
         self.set_limits(memory, handles)
 
     def close(self) -> None:
         """Unmap idle regions now, and the others when they are released."""
         self.shut()
+        self.kept.clear()
         for cursor in self.cursors:
             if cursor.region is not None:
                 cursor.kept, cursor.region = cursor.region, None
@@ -257,6 +265,12 @@ class Model(Regions):
         """The file as the cursor sees it: as at its first use, or as it is now if this is the first use."""
         source = self._associated(cursor)
         return cursor.seen or self.look(source)
+
+    def _know(self, cursor: Cursor, seen: Seen) -> None:
+        """Fix the file of the cursor. A first look that maps nothing keeps a descriptor, if a handle is free."""
+        if cursor.seen is None and not self.closed:
+            self.register(seen)
+        cursor.seen = seen
 
     def _associated(self, cursor: Cursor) -> Source:
         if cursor.source is None:
@@ -275,20 +289,21 @@ class Model(Regions):
         """Return a region with the bytes at ``offset``: the cursor's if it has them all, else another, left at once."""
         if cursor.region is not None and cursor.region.includes(offset, end):
             return cursor.region
-        region = self.acquire(self._associated(cursor), self._see(cursor), offset, end)
+        seen, newest = self._see(cursor), cursor.seen is None
+        region = self.acquire(self._associated(cursor), seen, offset, end, newest=newest)
         self.note_left(region)
         return region
 
     def _acquire_or_give_up_own(self, cursor: Cursor, seen: Seen, offset: int, end: int) -> Region:
         """Acquire the new window before leaving the old one, unless a hard limit has no room for both."""
         try:
-            return self.acquire(self._associated(cursor), seen, offset, end)
+            return self.acquire(self._associated(cursor), seen, offset, end, newest=cursor.seen is None)
         except Refusal as refusal:
             hopeless = self.strict and self.window_size(seen, self.window_begin(offset, end)) > self.memory
             if refusal.error not in {HandleLimitError, MemoryLimitError} or cursor.region is None or hopeless:
                 raise
         self.release(cursor)
-        return self.acquire(self._associated(cursor), seen, offset, end)
+        return self.acquire(self._associated(cursor), seen, offset, end, newest=cursor.seen is None)
 
 
 def _check_range(offset: int, size: int) -> None:

@@ -3,6 +3,7 @@
 It uses plain lists, and prefers obvious code to fast code: to find the users of a region, it checks each cursor.
 """
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final, NamedTuple, final
@@ -23,12 +24,18 @@ class Refusal(Exception):  # noqa: N818 - a prediction, not an error
 
 
 class Seen(NamedTuple):
-    """A file as a cursor first saw it: an inode with one size."""
+    """A file as a cursor first saw it: an inode in one state. Cursors that saw the same share its regions."""
 
     inode: Inode
+    name: str
+    """The path, or the path that the system knows of the descriptor."""
     size: int
-    stamp: int
-    """The modification time for readers that copy; 0 if windows show the file itself, so that it does not matter."""
+    mtime: int
+    """Modification time, in nanoseconds."""
+    ctime: int
+    """Time of the last change of the inode, in nanoseconds."""
+    links: int
+    """Names that the inode has."""
 
 
 @final
@@ -105,6 +112,8 @@ class Regions:
         self.cursors: Final[list[Cursor]] = []
         """Includes the cursors of buffers."""
         self.views: Final[list[View]] = []
+        self.kept: Final[list[Seen]] = []
+        """The files whose descriptor is kept, least recently used first."""
         self.acquisitions: int = 0
         self.misses: int = 0
         self.maps: int = 0
@@ -174,7 +183,9 @@ class Regions:
             raise Refusal(FileNotFoundError)
         if source.made_on not in {None, inode}:
             raise Refusal(FileChangedError)
-        return Seen(inode, len(inode.content), inode.stamp if self.copies else 0)
+        status = os.fstat(inode.descriptor)
+        name, size = self.disk.name_of(source), len(inode.content)
+        return Seen(inode, name, size, status.st_mtime_ns, status.st_ctime_ns, status.st_nlink)
 
     def check_unchanged(self, source: Source, seen: Seen) -> None:
         """Raise a Refusal unless the file can still serve a cursor that saw it as ``seen``."""
@@ -183,7 +194,18 @@ class Regions:
             raise Refusal(FileNotFoundError)
         if inode is not seen.inode or len(inode.content) < seen.size:
             raise Refusal(FileChangedError)
-        if self.copies and len(inode.content) == seen.size and inode.stamp != seen.stamp:
+        self._check_copied(seen)
+
+    def _check_copied(self, seen: Seen) -> None:
+        """Raise a Refusal if a window that is read now would hold another state than those that were read before."""
+        inode = seen.inode
+        status = os.fstat(inode.descriptor)
+        rewritten = len(inode.content) == seen.size and (
+            status.st_mtime_ns != seen.mtime
+            # A rename or an unlink changes ctime, too, and no byte.
+            or (status.st_ctime_ns != seen.ctime and status.st_nlink == seen.links)
+        )
+        if self.copies and (len(inode.content) < seen.size or rewritten):
             raise Refusal(FileChangedError)
 
     # Windows.
@@ -203,12 +225,15 @@ class Regions:
         odd = even + half
         return even if end <= even + self.window or offset < odd else odd
 
-    def acquire(self, source: Source, seen: Seen, offset: int, end: int) -> Region:
-        """Return the region that serves a request; map it if necessary."""
+    def acquire(self, source: Source, seen: Seen, offset: int, end: int, *, newest: bool) -> Region:
+        """Return the region that serves a request; map it if necessary.
+
+        ``newest`` says that the file was looked at just now, for a new cursor.
+        """
         self.check_open()
         begin = self.window_begin(offset, end)
         found = [region for region in self.regions if region.seen == seen and region.begin == begin]
-        region = found[0] if found else self.map(source, seen, begin)
+        region = found[0] if found else self.map(source, seen, begin, newest=newest)
         self.note_acquired(region)
         return region
 
@@ -216,21 +241,56 @@ class Regions:
         """The bytes of the window at ``begin``."""
         return min(self.window or seen.size, seen.size - begin)
 
-    def map(self, source: Source, seen: Seen, begin: int) -> Region:
+    def map(self, source: Source, seen: Seen, begin: int, *, newest: bool) -> Region:
         """Make room, and map a new region."""
         size = self.window_size(seen, begin)
         if self.strict and size > self.memory:
             # No eviction can help, so there is none.
             raise Refusal(MemoryLimitError)
-        self.check_unchanged(source, seen)
+        kept = seen in self.kept
+        if kept:
+            self.kept.remove(seen)
+            self.kept.append(seen)
+        if len(self.regions) < self.handles and self.mapped() + size <= self.memory:
+            self.release_descriptors(self.handles - 1)
+        if newest:
+            self.unmap_older(seen)
+        if not kept:
+            self.check_unchanged(source, seen)
         self.make_room(size)
+        self.release_descriptors(self.handles - 1)
+        # By a kept descriptor the file is opened no more, so only the call that maps or reads can find it changed.
+        if begin + size > len(seen.inode.content):
+            raise Refusal(FileChangedError)
+        self._check_copied(seen)
         copied = bytes(seen.inode.content[begin : begin + size]) if self.copies else None
         region = Region(seen, begin, size, copied)
         self.regions.append(region)
         self.maps += 1
         self.misses += 1
         self.mapped_past_limit |= self.mapped() > self.memory
+        if seen not in self.kept and len(self.regions) + len(self.kept) < self.handles:
+            self.kept.append(seen)
         return region
+
+    def register(self, seen: Seen) -> None:
+        """Keep a descriptor of a file that was looked at, and that nothing is known of yet, if a handle is free."""
+        if seen not in self.kept and not any(region.seen == seen for region in self.regions):
+            self.unmap_older(seen)
+            if len(self.regions) + len(self.kept) < self.handles:
+                self.kept.append(seen)
+
+    def release_descriptors(self, handles: int) -> None:
+        """Keep no more descriptors than there are ``handles`` for regions and descriptors together."""
+        while self.kept and len(self.regions) + len(self.kept) > handles:
+            del self.kept[0]
+
+    def unmap_older(self, seen: Seen) -> None:
+        """Unmap the idle regions of what the name led to before."""
+        older = [region for region in self.regions if region.seen.name == seen.name and region.seen != seen]
+        for region in older:
+            if not self.is_used(region):
+                self.unmap(region)
 
     def make_room(self, size: int) -> None:
         """Evict just enough, least recently used first. Exceed a soft limit only if nothing idle is left."""

@@ -44,11 +44,11 @@ def main(peer: str, path: str, *limits: str) -> None:
         vars(import_module(module))["mman"] = manager
     pack: Pack = import_module("gitdb.pack").PackEntity(path)
     names = [pack.index().sha(number) for number in range(pack.index().size())]
-    verdicts = [verdict(pack, name) for name in names]
+    verdicts = [reason(pack, name) for name in names]
     print(len(verdicts), verdicts.count("wrong"), verdicts.count("error"))
 
 
-def verdict(pack: Pack, name: bytes) -> str:
+def reason(pack: Pack, name: bytes) -> str:
     """Whether what ``pack`` gives for ``name`` hashes to it."""
     try:
         stream = pack.stream(name)

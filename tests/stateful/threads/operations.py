@@ -120,6 +120,10 @@ class Program(NamedTuple):
         """The number of the cursor that only this thread uses."""
         return self.shared + thread
 
+    def changes_files(self) -> bool:
+        """Whether some operation changes a file."""
+        return any(one.name in CHANGES for operations in self.threads for one in operations)
+
     def most_pins(self) -> int:
         """How many regions can be in use at once: by a cursor or buffer that is placed, a call, or a view kept."""
         operations = [operation for operations in self.threads for operation in operations]

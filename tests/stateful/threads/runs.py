@@ -15,23 +15,23 @@ from contextlib import contextmanager
 from itertools import count
 
 from smmap_typed.testing import check_invariants, in_threads
+from stateful.threads.fixture import Fixture
 from stateful.threads.history import Call
 from stateful.threads.judgement import judge
 from stateful.threads.operations import Operation, Program
-from stateful.threads.stage import Stage
 from stateful.threads.stepper import Turn, stepping
 
 __all__ = ["run_all_schedules", "run_freely", "run_stepped"]
 
 
 @contextmanager
-def _staged(program: Program) -> Generator[Stage]:
-    stage = Stage(program)
+def _staged(program: Program) -> Generator[Fixture]:
+    fixture = Fixture(program)
     try:
-        yield stage
-        stage.settle()
+        yield fixture
+        fixture.complete()
     finally:
-        stage.close()
+        fixture.close()
 
 
 @contextmanager
@@ -46,33 +46,33 @@ def _switching_often() -> Generator[None]:
 
 def run_freely(program: Program) -> None:
     """As the system schedules it, which is another way each time."""
-    with _staged(program) as stage:
+    with _staged(program) as fixture:
 
         def act(thread: int) -> list[Call[Operation]]:
-            return [stage.call(thread, operation) for operation in program.threads[thread]]
+            return [fixture.call(thread, operation) for operation in program.threads[thread]]
 
         with _switching_often():
             calls = in_threads(len(program.threads), act)
-        judge(program, stage.disk, calls)
+        judge(program, fixture.disk, calls)
 
 
 def run_stepped(program: Program, schedule: Sequence[Turn], *, every_line: bool) -> int:
     """As ``schedule`` says, the same way each time; how many of its turns ended in a preemption."""
     calls: list[list[Call[Operation]]] = [[] for _ in program.threads]
     try:
-        with stepping(schedule, every_line=every_line) as stepper, _staged(program) as stage:
+        with stepping(schedule, every_line=every_line) as stepper, _staged(program) as fixture:
 
             def act(thread: int) -> None:
                 for operation in program.threads[thread]:
                     stepper.point()
-                    calls[thread].append(stage.call(thread, operation))
+                    calls[thread].append(fixture.call(thread, operation))
 
             def look() -> None:
-                check_invariants(stage.manager)
-                assert stepper.open_maps() <= stage.manager.num_file_handles()
+                check_invariants(fixture.manager)
+                assert stepper.open_maps() <= fixture.manager.num_file_handles()
 
-            stepper.run(stage.manager._core.evictor.lock, len(calls), act, look)
-            judge(program, stage.disk, calls)
+            stepper.run(fixture.manager._pool.monitor.lock, len(calls), act, look)
+            judge(program, fixture.disk, calls)
     except Exception as error:
         error.add_note(f"{program}\n{schedule}, every_line={every_line}")
         raise

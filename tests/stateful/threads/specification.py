@@ -16,7 +16,7 @@ another file's bytes. Where a limit is scarce any call that maps may be refused,
 known here; otherwise none may.
 
 Not here, because not linearizable by design, or not a matter of one file: ``collect()`` beside other collects, which
-share the regions between them (each region is counted once: the stage sums up); ``stats()`` and gauges, whose figures
+share the regions between them (each region is counted once: the fixture sums up); ``stats()`` and gauges, whose figures
 are of one instant only as far as the ledger goes (``check_invariants``); ``client_count``, a number in passing; a call
 on a cursor to which another thread assigns, or a buffer that another thread binds anew, once files change: it finishes
 on what it began with (programs do not mix these).

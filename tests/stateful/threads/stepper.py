@@ -2,8 +2,8 @@
 
 A thread can be stopped at *points*: before each operation, before each system call that the library makes, and with
 ``every_line`` at each line of the modules whose work is done without the manager's lock, as long as that is free. So a
-paused thread never holds it, and whoever runs next never waits for it. A thread that waits for another one's flight is
-not run before that is over; if all wait, that is a deadlock, and an error at once.
+paused thread never holds it, and whoever runs next never waits for it. A thread that waits for another one's load or
+unload is not run before that is over; if all wait, that is a deadlock, and an error at once.
 
 A schedule is a list of turns: which thread goes next, and how many points far. When it is used up, each thread in turn
 runs until it ends or must wait. So the empty schedule is one thread after the other, and each turn ends with a
@@ -30,7 +30,8 @@ import pytest
 from typing_extensions import override
 
 import smmap_typed
-from smmap_typed._gate import Call, Flight
+from smmap_typed._pool.inflight import InFlight
+from smmap_typed._pool.monitor import Entry
 from smmap_typed.testing import in_threads
 
 if TYPE_CHECKING:
@@ -47,10 +48,14 @@ SECONDS: Final = 30.0
 # Where points are: in the library, without what tests it, and in what tests put in its place.
 LIBRARY: Final = Path(smmap_typed.__file__).parent
 DEFECTS: Final = str(Path(__file__).with_name("defects.py"))
-POINTED: Final = frozenset({*map(str, LIBRARY.glob("*.py")), DEFECTS})
+POINTED: Final = frozenset({*map(str, (*LIBRARY.glob("*.py"), *LIBRARY.glob("_*/*.py"))), DEFECTS})
 # What threads share there is changed in single steps instead of under the lock.
-LOCK_FREE: Final = ("_cursor", "_buffer", "_span", "_position", "_hold", "_region")
-POINTED_LINES: Final = (*(str(LIBRARY / f"{name}.py") for name in LOCK_FREE), DEFECTS)
+LOCK_FREE: Final = ("buffer", "cursor", "indexing", "region", "span", "state")
+POINTED_LINES: Final = (
+    *(str(LIBRARY / "_handles" / f"{name}.py") for name in LOCK_FREE),
+    str(LIBRARY / "_pool" / "frame.py"),
+    DEFECTS,
+)
 
 SYSTEM_CALLS: Final = ("open", "stat", "fstat", "dup", "pread", "close")
 
@@ -78,7 +83,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self.go: Final = SimpleQueue[None]()
-        self.waits_for: Flight | None = None
+        self.waits_for: InFlight | None = None
         self.ended = False
 
     def can_run(self) -> bool:
@@ -168,16 +173,16 @@ class Stepper:
         self._maps.append(weakref.ref(made))
         return made
 
-    def wait(self, real: Callable[[Call, Flight], None], call: Call, flight: Flight) -> None:
-        """In the place of ``Call.wait``: the thread does not run before the flight is over."""
+    def wait(self, real: Callable[[Entry, InFlight], None], entry: Entry, flying: InFlight) -> None:
+        """In the place of ``Entry.wait``: the thread does not run before the load or unload is over."""
         worker: _Worker | None = getattr(self._local, "worker", None)
-        if worker is not None and not call.nested:
-            worker.waits_for = flight
+        if worker is not None and not entry.nested:
+            worker.waits_for = flying
             self._pause(worker)
             worker.waits_for = None
-            if not flight.done:
+            if not flying.done:
                 raise _Abandoned
-        real(call, flight)
+        real(entry, flying)
 
     def _conduct(self, workers: list[_Worker], look: Callable[[], None]) -> None:
         """Give the threads their turns."""
@@ -232,14 +237,14 @@ class Stepper:
 def stepping(schedule: Sequence[Turn], *, every_line: bool) -> Generator[Stepper]:
     """A stepper, with points at the library's system calls as long as the context lasts."""
     stepper = Stepper(schedule, every_line=every_line)
-    real_wait = Call.wait
+    real_wait = Entry.wait
 
-    def wait(call: Call, flight: Flight) -> None:
-        stepper.wait(real_wait, call, flight)
+    def wait(entry: Entry, flying: InFlight) -> None:
+        stepper.wait(real_wait, entry, flying)
 
     with pytest.MonkeyPatch.context() as patch:
         for name in SYSTEM_CALLS:
             patch.setattr(os, name, stepper.before_call(getattr(os, name)))
         patch.setattr(mmap, "mmap", stepper.before_call(stepper.map))
-        patch.setattr(Call, "wait", wait)
+        patch.setattr(Entry, "wait", wait)
         yield stepper

@@ -5,6 +5,7 @@ specification, or a call to the programs, adds a defect that breaks it.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import pytest
@@ -27,17 +28,19 @@ READ_ON: Final = Operation("read", offset=2 * GRANULE, size=8)
 SLICE: Final = Operation("slice", size=GRANULE)
 REPLACE: Final = Operation("replace", size=4 * GRANULE)
 COLLECT: Final = Operation("collect")
+# The second file's descriptor is not kept, since the first one's has the last handle: whoever maps must open.
+READ_SECOND, READ_ON_IN_SECOND, REPLACE_SECOND = (replace(one, slot=1) for one in (READ, READ_ON, REPLACE))
 # On the cursor that the second thread has for itself.
 COPY: Final = Operation("copy", cursor=2)
 SHOW_COPY: Final = Operation("buffer", cursor=2)
 FILE_SIZE_OF_COPY: Final = Operation("file_size", cursor=2)
 
 AT_LINES: Final[list[tuple[Defect, Thread, Thread]]] = [
-    (defects.tells_the_place_in_two_looks, (MOVE_ON,), (Operation("ofs_begin"),)),
-    (defects.copies_what_is_seen_before_the_place, (MOVE, REPLACE), (COPY, SHOW_COPY, FILE_SIZE_OF_COPY)),
+    (defects.tells_the_placement_in_two_looks, (MOVE_ON,), (Operation("ofs_begin"),)),
+    (defects.copies_what_is_seen_before_the_placement, (MOVE, REPLACE), (COPY, SHOW_COPY, FILE_SIZE_OF_COPY)),
     (defects.moves_in_two_steps, (MOVE,), (SHOW,)),
     (defects.takes_the_view_and_its_bounds_one_by_one, (MOVE_ON,), (MOVE, SHOW)),
-    (defects.trusts_that_it_stands_where_it_moved, (SLICE,), (Operation("index", offset=2 * GRANULE),)),
+    (defects.trusts_that_it_is_where_it_moved, (SLICE,), (Operation("index", offset=2 * GRANULE),)),
     (defects.answers_from_two_bindings, (SLICE,), (Operation("begin_access", offset=GRANULE, size=8),)),
 ]
 """Each with the calls of two threads."""
@@ -45,8 +48,8 @@ AT_SYSTEM_CALLS: Final[list[tuple[Defect, Thread, Thread]]] = [
     (defects.counts_what_others_collect, (COLLECT,), (COLLECT,)),
     (defects.lets_go_before_it_has_the_new_window, (MOVE, MOVE_ON), (Operation("is_valid"),)),
     (defects.keeps_what_it_saw_itself, (READ,), (REPLACE, READ)),
-    (defects.looks_at_the_path_and_then_opens, (READ, READ_ON), (REPLACE,)),
-    (defects.maps_without_a_flight, (READ_ON,), (READ_ON,)),
+    (defects.looks_at_the_path_and_then_opens, (READ_SECOND, READ_ON_IN_SECOND), (REPLACE_SECOND,)),
+    (defects.maps_though_another_load_is_registered, (READ_ON,), (READ_ON,)),
     (defects.reserves_after_mapping, (READ_ON,), (READ,)),
     (defects.never_wakes_those_who_wait, (READ_ON,), (READ_ON,)),
     (defects.strikes_out_before_unmapping, (READ_ON,), (COLLECT,)),

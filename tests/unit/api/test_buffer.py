@@ -19,9 +19,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smmap_typed import FileChangedError, SlidingWindowMapBuffer, SlidingWindowMapManager, WindowCursor
-from smmap_typed._position import Position
+from smmap_typed._handles.state import CursorState
 from smmap_typed.testing import in_threads
-from support import GRANULE, Fault, descriptors_of, mapped_bytes_of, pattern, write_pattern
+from support import GRANULE, Fault, descriptors_of, mapped_bytes_of, pattern, release_descriptors, write_pattern
 
 WINDOW: Final = 2 * GRANULE
 # Longer than the pieces in which searches read, whatever those are, and no multiple of anything.
@@ -384,13 +384,13 @@ def test_what_comes_of_the_last_step_of_a_travel_harms_no_bytes(path: Path, monk
     with SlidingWindowMapManager(WINDOW) as manager:
         buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
         room = bytearray(3 * WINDOW)
-        fail = Fault(Position.move, OSError("no luck"), at=1)
-        monkeypatch.setattr(Position, "move", partialmethod(fail))
+        fail = Fault(CursorState.move, OSError("no luck"), at=1)
+        monkeypatch.setattr(CursorState, "move", partialmethod(fail))
         assert buffer.readinto(room) == len(room)
         assert room == expected[: len(room)]
         monkeypatch.undo()
-        fail = Fault(Position.move, TimeoutError("over"), at=1)
-        monkeypatch.setattr(Position, "move", partialmethod(fail))
+        fail = Fault(CursorState.move, TimeoutError("over"), at=1)
+        monkeypatch.setattr(CursorState, "move", partialmethod(fail))
         with pytest.raises(TimeoutError, match="over"):
             buffer.readinto(room, 5)
 
@@ -410,7 +410,7 @@ def test_a_slice_across_windows_pins_one_at_a_time(path: Path) -> None:
         assert manager.stats().peak_handles == 1
 
 
-@pytest.mark.parametrize("becomes", ["closed", "given up"])
+@pytest.mark.parametrize("becomes", ["closed", "discarded"])
 def test_a_slice_looks_again_if_the_map_that_it_found_is_gone(path: Path, becomes: str) -> None:
     """Compiled, it lets go of its pin at once, so another thread may move the buffer on and close the map meanwhile."""
     gone = mmap.mmap(-1, GRANULE) if becomes == "closed" else None
@@ -419,22 +419,27 @@ def test_a_slice_looks_again_if_the_map_that_it_found_is_gone(path: Path, become
     with SlidingWindowMapManager(GRANULE) as manager:
         buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
         expected = buffer[7:17]
-        hold = buffer._span.position.place[1]
-        found, hold.mapping = hold.mapping, gone
+        frame = buffer._span.state.placement[1]
+        found, frame.mapping = frame.mapping, gone
         assert buffer[7:17] == expected == path.read_bytes()[7:17]
-        hold.mapping = found
+        frame.mapping = found
 
 
-def test_a_file_that_shrank_is_an_error_where_a_new_window_is_needed(path: Path) -> None:
+def test_a_file_that_was_replaced_is_read_on_by_its_descriptor_and_is_an_error_without(path: Path) -> None:
     """Never bytes of another file, and what is mapped stays readable."""
+    content = path.read_bytes()
     with SlidingWindowMapManager(GRANULE) as manager:
         buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
         head = buffer[:10]
         path.with_name("other").write_bytes(bytes(8 * GRANULE))
         path.with_name("other").rename(path)
+        assert buffer[5 * GRANULE :][:10] == content[5 * GRANULE :][:10]
+        release_descriptors(manager)
+        manager.collect()
         with pytest.raises(FileChangedError):
-            buffer[5 * GRANULE]
-        assert buffer[:10] == head
+            buffer[3 * GRANULE]
+        assert buffer[-10:] == content[-10:]
+        assert head == content[:10]
 
 
 def test_many_threads_read_one_buffer(path: Path) -> None:

@@ -21,8 +21,16 @@ from smmap_typed import (
     StaticWindowMapManager,
     WindowCursor,
 )
-from smmap_typed._position import Position
-from support import GRANULE, descriptors_of, forget_the_page_cache, open_descriptor, pattern, write_pattern
+from smmap_typed._handles.state import CursorState
+from support import (
+    GRANULE,
+    descriptors_of,
+    forget_the_page_cache,
+    open_descriptor,
+    pattern,
+    release_descriptors,
+    write_pattern,
+)
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
@@ -179,10 +187,23 @@ def test_path_and_fd_give_the_very_object(path: Path, manager: SlidingWindowMapM
 def test_a_failed_move_leaves_it_where_it_was(path: Path, manager: SlidingWindowMapManager) -> None:
     """The file is gone from its path: what is mapped stays, and the cursor on it."""
     cursor = manager.make_cursor(path).use_region(5, 10)
+    release_descriptors(manager)
     path.unlink()
     with pytest.raises(FileNotFoundError):
         cursor.use_region(6 * GRANULE, 5)
     assert (cursor.ofs_begin(), bytes(cursor.buffer())) == (5, pattern(15)[5:])
+
+
+def test_a_file_that_is_gone_from_its_path_is_read_on_by_its_descriptor(
+    path: Path, manager: SlidingWindowMapManager
+) -> None:
+    """As long as that is kept; the bytes of another file at the path are for new cursors."""
+    cursor = manager.make_cursor(path).use_region(5, 10)
+    path.unlink()
+    assert bytes(cursor.use_region(6 * GRANULE, 5).buffer()) == pattern(SIZE)[6 * GRANULE :][:5]
+    new_content = write_pattern(path, SIZE, 3)
+    assert bytes(manager.make_cursor(path).use_region(6 * GRANULE, 5).buffer()) == new_content[6 * GRANULE :][:5]
+    assert cursor.read(0, SIZE) == pattern(SIZE)
 
 
 @pytest.mark.parametrize("flag", ["O_RDWR", "O_WRONLY", "O_CREAT", "O_TRUNC", "O_APPEND"])
@@ -206,7 +227,7 @@ def test_as_much_as_there_is_in_the_current_window_is_a_hit(
     first, last = manager.make_cursor(path).use_region(0, 1), manager.make_cursor(path).use_region(SIZE - 1, 1)
     begin = SIZE - 2 * GRANULE
     with monkeypatch.context() as patch:
-        patch.setattr(Position, "move", call)
+        patch.setattr(CursorState, "move", call)
         for cursor, end, offsets in (first, 2 * GRANULE, (0, 5, GRANULE)), (last, SIZE, (begin, SIZE - 5, SIZE - 1)):
             for offset in offsets:
                 cursor.use_region(offset)
@@ -431,7 +452,7 @@ class TestOneStepReads:
     def test_prefetch_asks_for_the_range_inside_the_file_and_maps_nothing(
         self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """One request to the kernel, cut at the end; none for a range past it; nothing stays open."""
+        """One request to the kernel, cut at the end; none past it; nothing stays open but what is kept."""
         asked: list[tuple[int, int]] = []
 
         def advise(_: int, offset: int, size: int, __: int) -> None:
@@ -445,7 +466,9 @@ class TestOneStepReads:
         cursor.prefetch(SIZE, 100)
         cursor.prefetch(0, 0)
         assert asked == [(5, 10), (SIZE - 5, 5)]
-        assert (manager.num_file_handles(), descriptors_of(path)) == (0, 0)
+        assert (manager.num_file_handles(), descriptors_of(path)) == (0, manager.stats().kept_descriptors)
+        release_descriptors(manager)
+        assert descriptors_of(path) == 0
 
     def test_prefetch_backs_off_if_the_pages_are_there(
         self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
@@ -478,6 +501,7 @@ class TestOneStepReads:
         """FileChangedError, as ``use_region``."""
         cursor = manager.make_cursor(path)
         assert cursor.file_size() == SIZE
+        release_descriptors(manager)
         os.truncate(path, SIZE - 1)
         for call in (cursor.read, cursor.view, cursor.prefetch):
             with pytest.raises(FileChangedError):
@@ -500,7 +524,7 @@ class TestPread:
             assert region is not None
             assert region.buffer().readonly
 
-    def test_it_maps_no_file_and_keeps_no_descriptor(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_maps_no_file_and_keeps_one_descriptor(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Files that cannot be mapped work."""
         real_map = mmap.mmap
 
@@ -513,8 +537,12 @@ class TestPread:
         with SlidingWindowMapManager(GRANULE, reader="pread") as manager:
             cursor = manager.make_cursor(path).use_region(0, 9)
             assert bytes(cursor.buffer()) == pattern(9)
-            assert descriptors_of(path) == 0
-            assert (manager.num_file_handles(), manager.mapped_memory_size()) == (1, GRANULE)
+            assert cursor.read(GRANULE, 9) == pattern(GRANULE + 9)[GRANULE:]
+            assert descriptors_of(path) == manager.stats().kept_descriptors == 1
+            assert (manager.num_file_handles(), manager.mapped_memory_size()) == (2, 2 * GRANULE)
+            cursor.close()
+            assert manager.collect() == 2
+            assert descriptors_of(path) == manager.stats().kept_descriptors == 0
 
     def test_there_is_no_map(self, path: Path) -> None:
         """``map()`` of cursor and region raise ``io.UnsupportedOperation``."""
@@ -532,8 +560,12 @@ class TestPread:
             cursor = manager.make_cursor(path).use_region(GRANULE, 9)
             os.truncate(path, GRANULE // 2)
             assert bytes(cursor.buffer()) == pattern(GRANULE + 9)[GRANULE:]
-            with pytest.raises(FileChangedError, match="bytes now"):
+            with pytest.raises(FileChangedError, match=f"it ends at {GRANULE // 2} bytes, inside a window"):
                 cursor.use_region(0)
+            release_descriptors(manager)
+            with pytest.raises(FileChangedError, match=f"it has {GRANULE // 2} bytes now"):
+                cursor.use_region(0)
+            assert bytes(cursor.buffer()) == pattern(GRANULE + 9)[GRANULE:]
             assert manager.num_file_handles() == 1
 
     def test_a_file_that_shrinks_while_a_window_is_read_is_an_error(
@@ -553,7 +585,10 @@ class TestPread:
                 patch.setattr(os, "pread", shrink)
                 with pytest.raises(FileChangedError, match=f"ends at {GRANULE // 2} bytes"):
                     cursor.read(0, SIZE)
-            assert (manager.num_file_handles(), manager.mapped_memory_size(), descriptors_of(path)) == (0, 0, 0)
+            assert (manager.num_file_handles(), manager.mapped_memory_size()) == (0, 0)
+            assert descriptors_of(path) == manager.stats().kept_descriptors
+            release_descriptors(manager)
+            assert descriptors_of(path) == 0
 
     def test_short_reads_are_continued(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The system may give less than was asked for."""

@@ -1,20 +1,31 @@
-"""Which file is which: identity by device, inode and size, on the descriptor that is mapped.
+"""Which file is which: its inode, size, both times and name, on the descriptor that is mapped.
 
 smmap's defects in this field are in test_defects_files.py.
 """
 
 import errno
+import fcntl
 import mmap
 import operator
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from smmap_typed import FileChangedError, SlidingWindowMapManager, WindowCursor
-from support import GRANULE, Fault, assert_books_match_kernel, descriptors_of, open_descriptor, pattern, write_pattern
+from support import (
+    GRANULE,
+    Fault,
+    assert_books_match_kernel,
+    close_proc,
+    descriptors_of,
+    open_descriptor,
+    pattern,
+    release_descriptors,
+    write_pattern,
+)
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
@@ -45,13 +56,32 @@ def replace(path: Path, size: int = SIZE, seed: int = 2) -> bytes:
     return content
 
 
-def test_modification_time_alone_is_no_change(path: Path, manager: SlidingWindowMapManager) -> None:
-    """Git refreshes it on live packs: old cursors map on, and share regions with new ones."""
+@pytest.mark.parametrize("kept", [True, False], ids=["by the kept descriptor", "opened anew"])
+def test_another_modification_time_alone_stops_no_old_cursor(
+    path: Path, manager: SlidingWindowMapManager, *, kept: bool
+) -> None:
+    """Git refreshes it on live packs: old cursors map on; new ones share nothing with them, and free what is idle."""
+    content = path.read_bytes()
     old = manager.make_cursor(path).use_region(0, 8)
     os.utime(path, ns=(5, 5))
-    assert bytes(old.use_region(GRANULE, 8).buffer()) == path.read_bytes()[GRANULE : GRANULE + 8]
+    if not kept:
+        release_descriptors(manager)
+    assert bytes(old.use_region(GRANULE, 8).buffer()) == content[GRANULE : GRANULE + 8]
+    assert manager.num_file_handles() == 2
     new = manager.make_cursor(path).use_region(GRANULE, 8)
-    assert new.region() is old.region()
+    assert bytes(new.buffer()) == bytes(old.buffer())
+    assert new.region() != old.region()
+    # The one at the file's beginning was idle.
+    assert (manager.num_open_files(), manager.num_file_handles()) == (2, 2)
+    assert [region.window.offset for region in manager.regions()] == [GRANULE, GRANULE]
+    assert bytes(old.use_region(2 * GRANULE, 8).buffer()) == content[2 * GRANULE : 2 * GRANULE + 8]
+    assert bytes(new.use_region(0, 8).buffer()) == content[:8]
+    assert_books_match_kernel(manager, path)
+
+
+def test_equal_states_share_regions(path: Path, manager: SlidingWindowMapManager) -> None:
+    first = manager.make_cursor(path).use_region(GRANULE, 8)
+    assert manager.make_cursor(path).use_region(GRANULE, 8).region() is first.region()
 
 
 def test_an_old_cursor_of_a_grown_file_maps_on_at_its_size(path: Path, manager: SlidingWindowMapManager) -> None:
@@ -99,16 +129,19 @@ def test_a_file_that_is_replaced_between_look_and_open_is_looked_at_again(
 
 @pytest.mark.parametrize("first_use", ["read", "view", "use_region"])
 def test_every_first_use_fixes_the_file(path: Path, manager: SlidingWindowMapManager, first_use: str) -> None:
-    """From then on the cursor refuses another one."""
+    """From then on the cursor reads that one, by the descriptor that is kept, and without it refuses another one."""
+    content = path.read_bytes()
     cursor = manager.make_cursor(path)
     operator.methodcaller(first_use, 0, 8)(cursor)
     replace(path)
+    assert cursor.read(GRANULE, 8) == content[GRANULE : GRANULE + 8]
+    release_descriptors(manager)
     with pytest.raises(FileChangedError, match="inode"):
         cursor.use_region(2 * GRANULE, 8)
 
 
 def test_a_changed_file_is_an_oserror_that_names_it(path: Path, manager: SlidingWindowMapManager) -> None:
-    """Errno ESTALE, the absolute path, and the reason; nothing stays open."""
+    """Errno ESTALE, the absolute path, and the reason; nothing stays open but what is kept."""
     cursor = manager.make_cursor(path)
     assert cursor.file_size() == SIZE
     os.truncate(path, 10)
@@ -117,7 +150,11 @@ def test_a_changed_file_is_an_oserror_that_names_it(path: Path, manager: Sliding
     assert isinstance(caught.value, OSError)
     assert (caught.value.errno, caught.value.filename) == (errno.ESTALE, str(path))
     assert "make a new" in str(caught.value)
-    assert descriptors_of(path) == 0
+    assert (manager.num_file_handles(), descriptors_of(path)) == (0, manager.stats().kept_descriptors)
+    release_descriptors(manager)
+    with pytest.raises(FileChangedError, match="it has 10 bytes now"):
+        cursor.use_region(0)
+    assert (manager.num_file_handles(), descriptors_of(path)) == (0, 0)
 
 
 def test_a_file_that_shrinks_between_fstat_and_mmap_is_a_changed_file(
@@ -132,11 +169,24 @@ def test_a_file_that_shrinks_between_fstat_and_mmap_is_a_changed_file(
         return status
 
     cursor = manager.make_cursor(path).use_region(0, 8)
+    release_descriptors(manager)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fstat", shrink_afterwards)
         with pytest.raises(FileChangedError):
             cursor.use_region(2 * GRANULE, 8)
     assert (cursor.ofs_begin(), manager.num_file_handles()) == (0, 1)
+
+
+def test_a_file_that_shrank_is_a_changed_file_by_the_kept_descriptor_too(
+    path: Path, manager: SlidingWindowMapManager
+) -> None:
+    """Where the window that is needed is not there any more."""
+    cursor = manager.make_cursor(path).use_region(0, 8)
+    os.truncate(path, 10)
+    assert manager.stats().kept_descriptors == 1
+    with pytest.raises(FileChangedError, match="bytes now"):
+        cursor.use_region(2 * GRANULE, 8)
+    assert (cursor.ofs_begin(), manager.num_file_handles(), manager.stats().kept_descriptors) == (0, 1, 1)
 
 
 def test_a_value_error_of_a_file_that_did_not_change_is_passed_on(
@@ -166,18 +216,23 @@ def test_a_path_through_a_link_and_back_is_not_shortened(
 class TestDescriptors:
     """Descriptors that the user gave."""
 
-    def test_it_is_duplicated_for_one_mapping_and_never_kept(self, path: Path) -> None:
-        """After the user has closed it, what is mapped stays, and the number is nobody's."""
+    def test_it_is_duplicated_and_the_duplicate_is_kept(self, path: Path) -> None:
+        """After the user has closed it, what is mapped stays, and more is mapped as long as the duplicate is kept."""
         with SlidingWindowMapManager(GRANULE, reader="pread") as manager, open_descriptor(path) as descriptor:
             manager.make_cursor(descriptor).use_region()
-            assert descriptors_of(path) == 1
+            assert descriptors_of(path) == 1 + manager.stats().kept_descriptors == 2
         with SlidingWindowMapManager(GRANULE) as manager:
-            with open_descriptor(path) as descriptor:
+            with open_descriptor(path) as low:
+                # A number that nothing else gets meanwhile.
+                descriptor = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 500)
                 cursor = manager.make_cursor(descriptor).use_region(8, 8)
                 os.lseek(descriptor, 5, os.SEEK_SET)
                 assert cursor.read(GRANULE, 8) == path.read_bytes()[GRANULE : GRANULE + 8]
                 assert os.lseek(descriptor, 0, os.SEEK_CUR) == 5
+                os.close(descriptor)
             assert bytes(cursor.buffer()) == pattern(16, 1)[8:]
+            assert cursor.read(3 * GRANULE, 8) == path.read_bytes()[3 * GRANULE : 3 * GRANULE + 8]
+            release_descriptors(manager)
             with pytest.raises(OSError, match="Bad file descriptor") as caught:
                 cursor.use_region(2 * GRANULE)
             assert caught.value.errno == errno.EBADF
@@ -195,26 +250,35 @@ class TestDescriptors:
                     call()
                 assert caught.value.errno == errno.EBADF
 
+    @pytest.mark.parametrize("call", ["open", "dup"])
     def test_one_that_is_reused_while_it_is_mapped_maps_the_old_file(
-        self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
+        self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch, call: str
     ) -> None:
-        """The duplicate is what is checked and mapped, so another thread that reuses the number changes nothing."""
+        """The duplicate is what is checked and mapped, so another thread that reuses the number changes nothing.
+
+        Where there is ``/proc`` it is opened by its name there.
+        """
         other = path.with_name("other")
         write_pattern(other, SIZE, 2)
-        real_dup = os.dup
         with open_descriptor(path) as number, open_descriptor(other) as replacement:
             cursor = manager.make_cursor(number)
             assert cursor.file_size() == SIZE
-
-            def reuse_afterwards(descriptor: int) -> int:
-                duplicate = real_dup(descriptor)
-                os.dup2(replacement, descriptor)
-                return duplicate
-
+            release_descriptors(manager)
             with monkeypatch.context() as patch:
-                patch.setattr(os, "dup", reuse_afterwards)
+                if call == "dup":
+                    close_proc(patch)
+                real: Callable[..., int] = getattr(os, call)
+
+                def reuse_afterwards(*arguments: object) -> int:
+                    duplicate = real(*arguments)
+                    os.dup2(replacement, number)
+                    return duplicate
+
+                patch.setattr(os, call, reuse_afterwards)
                 cursor.use_region(8, 8)
             assert bytes(cursor.buffer()) == pattern(16, 1)[8:]
+            assert cursor.read(2 * GRANULE, 8) == pattern(SIZE, 1)[2 * GRANULE :][:8]
+            release_descriptors(manager)
             with pytest.raises(FileChangedError):
                 cursor.use_region(GRANULE, 8)
 

@@ -15,7 +15,15 @@ from types import ModuleType
 import pytest
 
 from smmap_typed import HandleLimitError, MemoryLimitError, SlidingWindowMapManager, StaticWindowMapManager
-from support import GRANULE, Fault, assert_books_match_kernel, mapped_ranges_of, write_pattern
+from support import (
+    GRANULE,
+    Fault,
+    assert_books_match_kernel,
+    close_proc,
+    mapped_ranges_of,
+    release_descriptors,
+    write_pattern,
+)
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
@@ -236,6 +244,9 @@ class TestOrder:
 
 SCARCE = [errno.EMFILE, errno.ENFILE, errno.ENOMEM]
 CALLS: list[tuple[ModuleType, str]] = [(os, "open"), (os, "dup"), (os, "fstat"), (mmap, "mmap")]
+FATAL = [errno.EIO, errno.EACCES, errno.EINTR, errno.EAGAIN]
+# The one that an open waits for is in a test of its own.
+FAILURES = [(*call, code) for code in FATAL for call in CALLS if (call[1], code) != ("open", errno.EAGAIN)]
 
 
 class TestScarcity:
@@ -251,8 +262,11 @@ class TestScarcity:
         with SlidingWindowMapManager(GRANULE) as manager, path.open("rb") as file:
             touch(manager, path, 0, 1, 2)
             source = file.fileno() if name == "dup" else path
+            if name == "dup":
+                close_proc(monkeypatch)
             cursor = manager.make_cursor(source)
             assert cursor.file_size() == 16 * GRANULE
+            release_descriptors(manager)
             fault = Fault(real, OSError(code, os.strerror(code)), at=1)
             monkeypatch.setattr(owner, name, fault)
             assert bytes(cursor.use_region(5 * GRANULE, 9).buffer()) == path.read_bytes()[5 * GRANULE :][:9]
@@ -268,11 +282,55 @@ class TestScarcity:
         """``os.stat`` of a new cursor's first use likewise."""
         with SlidingWindowMapManager(GRANULE) as manager:
             touch(manager, path, 0, 1)
+            release_descriptors(manager)
             cursor = manager.make_cursor(path)
             with monkeypatch.context() as patch:
                 patch.setattr(os, "stat", Fault(os.stat, OSError(code, os.strerror(code)), at=1))
                 cursor.use_region(5 * GRANULE, 9)
             assert mapped_granules(path) == [1, 5]
+
+    @pytest.mark.parametrize("code", SCARCE, ids=errno.errorcode.get)
+    @pytest.mark.parametrize(
+        ("owner", "name"),
+        [(os, "stat"), (os, "open"), (os, "fstat"), (mmap, "mmap")],
+        ids=["stat", "open", "fstat", "mmap"],
+    )
+    def test_kept_descriptors_go_before_any_region_does(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, owner: ModuleType, name: str, code: int
+    ) -> None:
+        """All at once, and then nothing is evicted, if descriptors are what is scarce; they are no use for memory."""
+        others = [path.with_name(f"other-{number}") for number in range(2)]
+        for number, other in enumerate(others):
+            write_pattern(other, GRANULE, number)
+        real: Callable[..., object] = getattr(owner, name)
+        scarce = code != errno.ENOMEM
+        with SlidingWindowMapManager(GRANULE) as manager:
+            touch(manager, path, 0, 1)
+            release_descriptors(manager)
+            for other in others:
+                touch(manager, other, 0)
+            assert manager.stats().kept_descriptors == 2
+            fault = Fault(real, OSError(code, os.strerror(code)), at=1)
+            with monkeypatch.context() as patch:
+                patch.setattr(owner, name, fault)
+                touch(manager, path, 5)
+            assert mapped_granules(path) == ([0, 1, 5] if scarce else [1, 5])
+            assert manager.stats().evictions == (not scarce)
+            assert manager.stats().kept_descriptors == (1 if scarce else 3)
+            assert_books_match_kernel(manager, path, *others)
+
+    def test_a_kept_descriptor_that_is_in_use_is_used_again(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The map that fails for want of one is made by it. To release it is no help, so an idle region goes."""
+        with SlidingWindowMapManager(GRANULE) as manager:
+            touch(manager, path, 0, 1)
+            opens = Fault(os.open)
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "open", opens)
+                patch.setattr(mmap, "mmap", Fault(mmap.mmap, OSError(errno.EMFILE, "too many"), at=1))
+                touch(manager, path, 5)
+            assert (opens.calls, mapped_granules(path)) == (0, [1, 5])
+            assert (manager.stats().evictions, manager.stats().kept_descriptors) == (1, 1)
+            assert_books_match_kernel(manager, path)
 
     @pytest.mark.parametrize(("owner", "name"), CALLS, ids=["open", "dup", "fstat", "mmap"])
     def test_there_is_one_retry(
@@ -290,7 +348,10 @@ class TestScarcity:
             touch(manager, path, 0, 1, 2)
             cursor = manager.make_cursor(file.fileno() if name == "dup" else path)
             assert cursor.file_size() == 16 * GRANULE
+            release_descriptors(manager)
             with monkeypatch.context() as patch:
+                if name == "dup":
+                    close_proc(patch)
                 patch.setattr(owner, name, fail)
                 with pytest.raises(OSError, match=os.strerror(errno.EMFILE)) as caught:
                     cursor.use_region(5 * GRANULE)
@@ -299,27 +360,58 @@ class TestScarcity:
             assert_books_match_kernel(manager, path, own_descriptors=1)
             assert cursor.use_region(5 * GRANULE).is_valid()
 
-    @pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.EINTR, errno.EAGAIN], ids=errno.errorcode.get)
-    @pytest.mark.parametrize(("owner", "name"), CALLS, ids=["open", "dup", "fstat", "mmap"])
+    @pytest.mark.parametrize(
+        ("owner", "name", "code"), FAILURES, ids=[f"{name}-{errno.errorcode[code]}" for _, name, code in FAILURES]
+    )
+    @pytest.mark.parametrize("kept", [False, True], ids=["", "with kept descriptors"])
     def test_any_other_error_passes_through_and_evicts_nothing(
-        self, path: Path, monkeypatch: pytest.MonkeyPatch, owner: ModuleType, name: str, code: int
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, owner: ModuleType, name: str, code: int, *, kept: bool
     ) -> None:
-        """The very error, once, from one attempt; idle regions stay."""
+        """The very error, once, from one attempt; idle regions stay, and so do descriptors that are kept."""
         real: Callable[..., object] = getattr(owner, name)
+        other = path.with_name("other")
+        write_pattern(other, GRANULE)
         with SlidingWindowMapManager(GRANULE) as manager, path.open("rb") as file:
             touch(manager, path, 0, 1, 2)
             cursor = manager.make_cursor(file.fileno() if name == "dup" else path)
             assert cursor.file_size() == 16 * GRANULE
+            release_descriptors(manager)
+            if kept:
+                assert manager.make_cursor(other).file_size() == GRANULE
             error = OSError(code, os.strerror(code))
             fault = Fault(real, error, at=1)
             with monkeypatch.context() as patch:
+                if name == "dup":
+                    close_proc(patch)
                 patch.setattr(owner, name, fault)
                 with pytest.raises(OSError, match=os.strerror(code)) as caught:
                     cursor.use_region(5 * GRANULE)
             assert caught.value is error
             assert fault.calls == 1
             assert (mapped_granules(path), manager.stats().evictions) == ([0, 1, 2], 0)
-            assert_books_match_kernel(manager, path, own_descriptors=1)
+            assert manager.stats().kept_descriptors == kept
+            assert_books_match_kernel(manager, path, other, own_descriptors=1)
+
+    def test_an_open_that_would_have_to_wait_waits(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Somebody has a lease on the file, say: as ``open`` does, and nothing is evicted or counted for it."""
+        real, asked = os.open, list[int]()
+
+        def would_block(target: str, flags: int) -> int:
+            asked.append(flags & os.O_NONBLOCK)
+            if len(asked) == 1:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), target)
+            return real(target, flags)
+
+        with SlidingWindowMapManager(GRANULE) as manager:
+            touch(manager, path, 0, 1, 2)
+            release_descriptors(manager)
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "open", would_block)
+                touch(manager, path, 5)
+            assert (asked[0], asked[-1]) == (os.O_NONBLOCK, 0)
+            assert mapped_granules(path) == [0, 1, 2, 5]
+            assert (manager.stats().evictions, manager.stats().map_failures) == (0, 0)
+            assert_books_match_kernel(manager, path)
 
     def test_an_error_of_open_at_the_limits_evicts_nothing(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Open comes before any eviction, also where one would be needed."""

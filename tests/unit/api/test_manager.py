@@ -22,7 +22,7 @@ from smmap_typed import (
     SlidingWindowMapManager,
     StaticWindowMapManager,
 )
-from smmap_typed.readers import Identity, MmapReader, Source
+from smmap_typed.readers import FileState, MmapReader, Source
 from support import GRANULE, assert_books_match_kernel, descriptors_of, mapped_bytes_of, open_descriptor, write_pattern
 
 MIB = 1024 * 1024
@@ -117,13 +117,13 @@ class ObservedReader:
         self._real = MmapReader()
         self.loaded: list[tuple[int, int]] = []
 
-    def identify(self, source: Source) -> Identity:
+    def identify(self, source: Source) -> FileState:
         return self._real.identify(source)
 
-    def open(self, source: Source, seen: Identity, flags: int) -> int:
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
         return self._real.open(source, seen, flags)
 
-    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         self.loaded.append((offset, size))
         return self._real.load(descriptor, source, seen, offset, size)
 

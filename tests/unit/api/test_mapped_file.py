@@ -23,9 +23,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smmap_typed import FileChangedError, ManagerClosedError, MappedFile, SlidingWindowMapManager
-from smmap_typed._mapped_file import BUFFERED
+from smmap_typed._handles.mapped_file import BUFFERED
 from smmap_typed.testing import check_invariants, in_threads
-from support import GRANULE, descriptors_of, mapped_bytes_of, open_descriptor, pattern, write_pattern
+from support import (
+    GRANULE,
+    descriptors_of,
+    mapped_bytes_of,
+    open_descriptor,
+    pattern,
+    release_descriptors,
+    write_pattern,
+)
 
 SIZE: Final = 9 * GRANULE + 123
 WORDS: Final = random.Random(7)
@@ -272,6 +280,13 @@ def test_it_has_the_bytes_that_the_file_had_when_it_was_opened(path: Path) -> No
         fresh.write_bytes(pattern(SIZE, 2))
         manager.collect()
         fresh.replace(path)
+        assert file.read() == content[5:]
+        assert manager.open(path).read() == pattern(SIZE, 2)
+        file.seek(0)
+        assert file.read() == content
+        manager.collect()
+        release_descriptors(manager)
+        file.seek(0)
         with pytest.raises(FileChangedError):
             file.read()
         assert manager.open(path).read() == pattern(SIZE, 2)

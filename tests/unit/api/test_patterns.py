@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from smmap_typed import BufferMatch, SlidingWindowMapBuffer, SlidingWindowMapManager, _search
-from smmap_typed._span import PIECE
+from smmap_typed import BufferMatch, SlidingWindowMapBuffer, SlidingWindowMapManager
+from smmap_typed._handles import search
+from smmap_typed._handles.span import PIECE
 from support import GRANULE
 
 # Each with the most bytes that it looks at: its longest match, and what is looked at before and behind.
@@ -72,7 +73,7 @@ def test_finditer_finds_what_re_finds(  # type: ignore[misc]  # Hypothesis forge
         expected = []
     with pytest.MonkeyPatch.context() as patch, SlidingWindowMapManager(GRANULE) as manager:
         # So that a short text has many pieces.
-        patch.setattr(_search, "PIECE", piece)
+        patch.setattr(search, "PIECE", piece)
         buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
         assert spans(list(buffer.finditer(pattern[0], start, end, longest=pattern[1] + more))) == expected
 

@@ -17,6 +17,7 @@ def test_what_is_scraped_is_what_the_managers_say(path: Path) -> None:
         cursor = first.make_cursor(path)
         for offset in range(0, 8 * GRANULE, 2 * GRANULE):
             cursor.use_region(offset, 8)
+        second.make_cursor(path).file_size()
         text = generate_latest(registry).decode()
         stats = first.stats()
     families = list(text_string_to_metric_families(text))
@@ -32,4 +33,6 @@ def test_what_is_scraped_is_what_the_managers_say(path: Path) -> None:
     assert samples["smmap_typed_mapped_bytes", "first"] == stats.mapped_bytes == 4 * GRANULE
     assert samples["smmap_typed_pinned_regions", "first"] == 1
     assert samples["smmap_typed_maps_total", 'the "second"'] == 0
-    assert len(samples) == 2 * 16
+    assert samples["smmap_typed_kept_descriptors", "first"] == stats.kept_descriptors == 0
+    assert samples["smmap_typed_kept_descriptors", 'the "second"'] == 1
+    assert len(samples) == 2 * 17

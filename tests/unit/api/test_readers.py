@@ -8,7 +8,7 @@ from typing import ClassVar, Final, cast
 import pytest
 
 from smmap_typed import SlidingWindowMapManager
-from smmap_typed.readers import Identity, MmapReader, Source
+from smmap_typed.readers import FileState, MmapReader, Source
 from smmap_typed.testing import check_invariants
 from support import GRANULE, mapped_bytes_of
 
@@ -24,7 +24,7 @@ class Wrong:
     def __init__(self, load: Callable[[int, int, int], object]) -> None:
         self.wrong: Final = load
 
-    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         del source, seen
         return cast("mmap.mmap", self.wrong(descriptor, offset, size))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from smmap_typed import FileStats, ManagerStats, SlidingWindowMapBuffer, SlidingWindowMapManager
-from support import GRANULE, write_pattern
+from support import GRANULE, release_descriptors, write_pattern
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ def assert_consistent(manager: SlidingWindowMapManager) -> ManagerStats:
     assert stats.evictions <= stats.unmaps
     assert stats.peak_handles >= stats.handles
     assert stats.peak_mapped_bytes >= stats.mapped_bytes
+    assert stats.handles + stats.in_flight + stats.kept_descriptors <= manager.max_file_handles()
     for gauge in ("mapped_bytes", "handles", "idle_regions", "pinned_regions", "view_pinned_regions"):
         assert sum(getattr(file, gauge) for file in stats.files) == getattr(stats, gauge)
     return stats
@@ -46,6 +47,7 @@ def test_a_new_manager_has_counted_nothing(manager: SlidingWindowMapManager) -> 
     """All zero."""
     stats = assert_consistent(manager)
     assert (stats.acquisitions, stats.misses, stats.maps, stats.handles, stats.files) == (0, 0, 0, 0, ())
+    assert stats.kept_descriptors == 0
 
 
 def test_staying_in_a_window_is_no_acquisition(path: Path, manager: SlidingWindowMapManager) -> None:
@@ -101,6 +103,7 @@ def test_failures_are_counted(tmp_path: Path, manager: SlidingWindowMapManager, 
     """An attempt to map that the system refused; the ledger is as before."""
     cursor = manager.make_cursor(path)
     assert cursor.file_size() == 8 * GRANULE
+    release_descriptors(manager)
     path.rename(tmp_path / "elsewhere")
     with pytest.raises(FileNotFoundError):
         cursor.use_region(0)

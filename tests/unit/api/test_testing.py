@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from smmap_typed import PathOrFd, Reader, SlidingWindowMapManager, StaticWindowMapManager, WindowCursor
 from smmap_typed._platform import read_at
-from smmap_typed.readers import Identity, MmapReader, PreadReader, Source
+from smmap_typed.readers import FileState, MmapReader, PreadReader, Source
 from smmap_typed.testing import ManagerSettings
 from smmap_typed.testing.machines import Factory, make_buffer_machine, make_manager_machine
 from smmap_typed.testing.strategies import manager_settings
@@ -42,13 +42,13 @@ class Mapping:
 
     copies: ClassVar[bool] = False
 
-    def identify(self, source: Source) -> Identity:
+    def identify(self, source: Source) -> FileState:
         return MmapReader().identify(source)
 
-    def open(self, source: Source, seen: Identity, flags: int) -> int:
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
         return MmapReader().open(source, seen, flags)
 
-    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         del source, seen
         return mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, offset=offset)
 
@@ -58,13 +58,13 @@ class Copying:
 
     copies: ClassVar[bool] = True
 
-    def identify(self, source: Source) -> Identity:
+    def identify(self, source: Source) -> FileState:
         return PreadReader().identify(source)
 
-    def open(self, source: Source, seen: Identity, flags: int) -> int:
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
         return PreadReader().open(source, seen, flags)
 
-    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         window = PreadReader().load(descriptor, source, seen, offset, size)
         window[:] = window[:]
         return window
@@ -74,7 +74,7 @@ class Misplacing(Mapping):
     """Maps the third window and those after it one granule too early."""
 
     @override
-    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         early = offset - GRANULE if offset > 2 * GRANULE else offset
         return super().load(descriptor, source, seen, early, size)
 
@@ -83,7 +83,7 @@ class Trusting(Mapping):
     """Opens whatever the path names by now."""
 
     @override
-    def open(self, source: Source, seen: Identity, flags: int) -> int:
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
         del seen
         return os.dup(source.target) if isinstance(source.target, int) else os.open(source.target, os.O_RDONLY | flags)
 
@@ -95,7 +95,7 @@ class Hoarding(Mapping):
         self.kept: Final[list[mmap.mmap]] = []
 
     @override
-    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         self.kept.append(super().load(descriptor, source, seen, offset, size))
         return super().load(descriptor, source, seen, offset, size)
 
@@ -104,15 +104,15 @@ class Stale(Copying):
     """Says that a file is what it was, also after it was written to."""
 
     @override
-    def identify(self, source: Source) -> Identity:
-        return PreadReader().identify(source)._replace(stamp=0)
+    def identify(self, source: Source) -> FileState:
+        return PreadReader().identify(source)._replace(mtime=0, ctime=0)
 
     @override
-    def open(self, source: Source, seen: Identity, flags: int) -> int:
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
         return MmapReader().open(source, seen, flags)
 
     @override
-    def load(self, descriptor: int, source: Source, seen: Identity, offset: int, size: int) -> mmap.mmap:
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         window = mmap.mmap(-1, size)
         window.write(read_at(descriptor, size, offset).ljust(size))
         return window
@@ -191,7 +191,7 @@ class Lingering(StaticWindowMapManager):
 
     @override
     def close(self) -> None:
-        self._core.tables.closed = True
+        self._pool.tables.closed = True
 
 
 def immovable(asked: ManagerSettings) -> StaticWindowMapManager:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import smmap_typed
 from smmap_typed import SlidingWindowMapManager, StaticWindowMapManager, Window, align_to_mmap
-from smmap_typed._grid import Grid
+from smmap_typed._pool.grid import Grid
 from support import GRANULE, write_pattern
 
 GRANULES = [2, 3, 4, 5, 16]

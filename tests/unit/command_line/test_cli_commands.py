@@ -5,6 +5,7 @@ All go through the entry point that pip installed. The judges are coreutils, gre
 
 import errno
 import importlib.util
+import mmap
 import os
 import random
 import re
@@ -99,7 +100,7 @@ def test_find_reports_a_file_that_fails_once_and_leaves_it(tmp_path: Path, monke
     write_pattern(tmp_path / "bad", 12 * GRANULE)
     (tmp_path / "good").write_bytes(b"needle")
     with SlidingWindowMapManager(2 * GRANULE) as manager:
-        monkeypatch.setattr(os, "open", Fault(os.open, OSError(errno.EIO, "no luck"), at=2))
+        monkeypatch.setattr(mmap, "mmap", Fault(mmap.mmap, OSError(errno.EIO, "no luck"), at=2))
         paths = [str(tmp_path / "bad"), str(tmp_path / "good")]
         found = list(search(manager, paths, Literal(b"needle"), 1))
     failures = [piece for piece in found if piece.error is not None]

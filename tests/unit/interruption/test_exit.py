@@ -89,12 +89,12 @@ def test_the_interpreter_exits_while_threads_are_inside(tmp_path: Path, ending: 
 STOPPED: Final = """
 import gc, mmap, os, sys, threading
 from smmap_typed import SlidingWindowMapManager
-from smmap_typed._tables import Tables
+from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import check_invariants
 
 # The garbage is for the collection of the exit, not for one before.
 gc.disable()
-owner, name = {"a system call": (mmap, "mmap"), "the lock": (Tables, "take_off")}[sys.argv[2]]
+owner, name = {"a system call": (mmap, "mmap"), "the lock": (Tables, "begin_load")}[sys.argv[2]]
 manager = SlidingWindowMapManager()
 inside = threading.Event()
 real = getattr(owner, name)
@@ -123,7 +123,7 @@ assert inside.wait(30)
 
 @pytest.mark.parametrize("where", ["a system call", pytest.param("the lock", marks=pytest.mark.pure)])
 def test_a_finaliser_does_not_wait_for_a_thread_that_the_exit_has_stopped(tmp_path: Path, where: str) -> None:
-    """It would for ever: the thread never comes out, with the flight for the window or with the lock."""
+    """It would for ever: the thread never comes out, with the load of the window or with the lock."""
     path = tmp_path / "file"
     write_pattern(path, GRANULE)
     done = run_python(STOPPED, path, where)

@@ -51,7 +51,7 @@ def lines_until(act: Callable[[], None], handler: Callable[[], None], at: int) -
     return lines
 
 
-class Scene:
+class Fixture:
     """A manager at its handle limit, and what is done in it, inside and outside of the handler."""
 
     def __init__(self, path: Path, content: bytes) -> None:
@@ -112,23 +112,27 @@ class Scene:
 class Cycle:
     """Garbage that only the collector finds."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, fixture: Fixture) -> None:
         self.me = self
-        self.scene = scene
-        self.cursor = copy.copy(scene.standing)
+        self.fixture = fixture
+        self.cursor = copy.copy(fixture.standing)
 
     def __del__(self) -> None:
-        self.scene.handle()
+        self.fixture.handle()
 
 
 @pytest.mark.pure
 @pytest.mark.parametrize(
     ("work", "handler"),
-    [(Scene.work, Scene.handle), (Scene.work, Scene.handle_with_a_miss), (Scene.browse, Scene.handle_with_everything)],
+    [
+        (Fixture.work, Fixture.handle),
+        (Fixture.work, Fixture.handle_with_a_miss),
+        (Fixture.browse, Fixture.handle_with_everything),
+    ],
     ids=["what always works", "a miss", "everything"],
 )
 def test_a_handler_at_any_line_never_waits_and_breaks_nothing(
-    tmp_path: Path, work: Callable[[Scene], None], handler: Callable[[Scene], None]
+    tmp_path: Path, work: Callable[[Fixture], None], handler: Callable[[Fixture], None]
 ) -> None:
     """Wherever it strikes: right bytes on both sides, true books, and nothing is left when all is released."""
     path = tmp_path / "file"
@@ -136,13 +140,13 @@ def test_a_handler_at_any_line_never_waits_and_breaks_nothing(
     at, lines = 0, 0
     while lines >= at:
         at += 1
-        scene = Scene(path, content)
-        lines = lines_until(partial(work, scene), partial(handler, scene), at)
-        assert_books_match_kernel(scene.manager, path)
-        assert scene.manager.num_file_handles() <= 4
-        scene.standing.close()
-        scene.leaving.close()
-        scene.manager.collect()
-        assert_books_match_kernel(scene.manager, path)
-        assert scene.manager.num_file_handles() == 0
+        fixture = Fixture(path, content)
+        lines = lines_until(partial(work, fixture), partial(handler, fixture), at)
+        assert_books_match_kernel(fixture.manager, path)
+        assert fixture.manager.num_file_handles() <= 4
+        fixture.standing.close()
+        fixture.leaving.close()
+        fixture.manager.collect()
+        assert_books_match_kernel(fixture.manager, path)
+        assert fixture.manager.num_file_handles() == 0
     assert at > 50

@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Final, TypeAlias
 import pytest
 
 from smmap_typed import SlidingWindowMapManager, WindowCursor
-from smmap_typed._core import Core
-from smmap_typed._gate import Flight
-from smmap_typed._hold import TOMBSTONE, Hold
-from smmap_typed._pin import Pin
-from smmap_typed._stats import ManagerStats
-from smmap_typed._tables import Tables
+from smmap_typed._pool.file import File
+from smmap_typed._pool.frame import TOMBSTONE, Frame
+from smmap_typed._pool.inflight import Load, Unload
+from smmap_typed._pool.pin import Pin
+from smmap_typed._pool.pool import Pool
+from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import InvariantError, _invariants, check_invariants
+from smmap_typed.values import ManagerStats
 from support import GRANULE, pattern
 
 # Machine code reads its constants and its methods once.
@@ -25,136 +27,198 @@ pytestmark = pytest.mark.pure
 FAR: Final = 4 * GRANULE
 
 
-class Scene:
+class Fixture:
     """A manager with a region that a cursor stands on, at 0, and an idle one at ``FAR``."""
 
     def __init__(self, path: Path) -> None:
         self.manager: Final = SlidingWindowMapManager(2 * GRANULE, strict_memory=True)
         self.manager.make_cursor(path).use_region(FAR, 1)
         self.cursor: Final[WindowCursor] = self.manager.make_cursor(path).use_region(0, 1)
-        self.tables: Final[Tables] = self.manager._core.tables
+        self.tables: Final[Tables] = self.manager._pool.tables
         self.tables.drain()
-        self.idle, self.pinned = sorted(self.tables.holds.values(), key=lambda hold: -hold.begin)
+        self.idle, self.pinned = sorted(self.tables.frames.values(), key=lambda frame: -frame.begin)
 
-    def change(self, hold: Hold, name: str, value: object) -> None:
+    def change(self, frame: Frame, name: str, value: object) -> None:
         """What never changes; the books are told."""
-        setattr(hold, name, value)
-        self.tables.ledger.total_bytes = sum(one.size for one in self.tables.holds.values())
+        setattr(frame, name, value)
+        self.tables.ledger.total_bytes = sum(one.size for one in self.tables.frames.values())
 
-    def take_off(self, begin: int, registered: int | None = None) -> Flight:
-        """A flight for one window, registered for that or another one."""
-        flight = Flight()
-        flight.key = (self.pinned.identity, begin)
-        self.tables.flights[self.pinned.identity, begin if registered is None else registered] = flight
-        return flight
+    def begin_load(self, begin: int, registered: int | None = None) -> None:
+        """A load of one window, registered for that or another one."""
+        load = Load()
+        load.owner = threading.get_ident()
+        load.window = (self.pinned.file, begin)
+        self.tables.in_flight[self.pinned.file, begin if registered is None else registered] = load
+
+    def begin_unload(self, begin: int, victim: Frame) -> None:
+        """An unload of a region, registered for that window."""
+        unload = Unload()
+        unload.window, unload.victim = (victim.file, begin), victim
+        self.tables.in_flight[unload.window] = unload
+
+    def file(self) -> File:
+        return self.tables.files[self.pinned.file]
 
 
 @pytest.fixture
-def scene(path: Path) -> Iterator[Scene]:
+def fixture(path: Path) -> Iterator[Fixture]:
     """Whose books are right, until a test makes them wrong."""
-    scene = Scene(path)
-    check_invariants(scene.manager)
-    yield scene
+    fixture = Fixture(path)
+    check_invariants(fixture.manager)
+    yield fixture
     # Whatever is wrong in it now is not to be met on the way out.
-    scene.tables.flights.clear()
-    scene.tables.torn = True
+    fixture.tables.in_flight.clear()
+    fixture.tables.torn = True
 
 
-Break: TypeAlias = Callable[[Scene], object]
+Break: TypeAlias = Callable[[Fixture], object]
 
 
 def add(name: str) -> Break:
-    return lambda scene: setattr(scene.tables.ledger, name, getattr(scene.tables.ledger, name) + 1)
+    return lambda fixture: setattr(fixture.tables.ledger, name, getattr(fixture.tables.ledger, name) + 1)
 
 
 def set_limit(name: str, value: int) -> Break:
-    return lambda scene: setattr(scene.tables.ledger, name, value)
+    return lambda fixture: setattr(fixture.tables.ledger, name, value)
 
 
-def change(name: str, value: Callable[[Hold], object]) -> Break:
-    return lambda scene: scene.change(scene.pinned, name, value(scene.pinned))
+def change(name: str, value: Callable[[Frame], object]) -> Break:
+    return lambda fixture: fixture.change(fixture.pinned, name, value(fixture.pinned))
 
 
-def forget_a_dead_pin(scene: Scene) -> None:
+def forget_a_dead_pin(fixture: Fixture) -> None:
     pin = Pin(memoryview(b""), lambda _: None)
-    pin.serial = scene.idle.serial
-    scene.idle.pins.add(pin)
+    pin.serial = fixture.idle.serial
+    fixture.idle.pins.add(pin)
 
 
-def index_a_file_without_regions(scene: Scene) -> None:
-    scene.tables.index[scene.pinned.identity._replace(inode=0)] = {}
+def list_a_file_without_regions(fixture: Fixture) -> None:
+    file = File(fixture.file().state, "/a")
+    file.serial, file.names["/a"] = 99, None
+    fixture.tables.files[99] = file
 
 
-def lose_a_window(scene: Scene) -> None:
-    del scene.tables.index[scene.idle.identity][FAR]
+def find_a_file_by_another_serial(fixture: Fixture) -> None:
+    file = File(fixture.file().state, "/a")
+    file.serial, file.names["/a"], file.windows[FAR] = 98, None, fixture.idle
+    fixture.tables.files[99] = file
 
 
-def close_a_map(scene: Scene) -> None:
-    assert scene.idle.mapping is not None
-    scene.idle.mapping.close()
+def lose_an_inode(fixture: Fixture) -> None:
+    fixture.tables.inodes.clear()
 
 
-def lose_an_idle_region(scene: Scene) -> None:
-    scene.tables.idle.holds.clear()
+def name_what_is_not_listed(fixture: Fixture) -> None:
+    fixture.tables.names["/a"] = File(fixture.file().state, "/a")
 
 
-def keep_an_unknown_region(scene: Scene) -> None:
-    idle = scene.idle
-    scene.tables.idle.holds[99] = Hold(
-        99, idle.identity, idle.target, FAR, 1, None, reach=1, copied=False, mapped_at=0.0
-    )
+def find_what_is_not_listed_by_its_inode(fixture: Fixture) -> None:
+    state = fixture.file().state
+    fixture.tables.inodes[state.device, state.inode] += (File(state, "/a"),)
+
+
+def lose_a_window(fixture: Fixture) -> None:
+    del fixture.file().windows[FAR]
+
+
+def lose_a_descriptor(fixture: Fixture) -> None:
+    fixture.file().descriptor = None
+
+
+def forget_that_a_descriptor_is_kept(fixture: Fixture) -> None:
+    fixture.tables.kept.clear()
+
+
+def close_a_map(fixture: Fixture) -> None:
+    assert fixture.idle.mapping is not None
+    fixture.idle.mapping.close()
+
+
+def lose_an_idle_region(fixture: Fixture) -> None:
+    fixture.tables.replacement.forgotten(fixture.idle)
+
+
+def keep_an_unknown_region(fixture: Fixture) -> None:
+    idle = fixture.idle
+    unknown = Frame(99, idle.file, idle.file_size, idle.target, FAR, 1, None, reach=1, copied=False, mapped_at=0.0)
+    fixture.tables.replacement.released([unknown])
 
 
 def do_nothing(manager: SlidingWindowMapManager) -> None:
     del manager
 
 
-def close_but_keep_all(scene: Scene) -> None:
-    scene.tables.closed = True
+def close_but_keep_all(fixture: Fixture) -> None:
+    fixture.tables.closed = True
 
 
 BROKEN: Final[list[tuple[str, Break, str]]] = [
     ("I1", add("maps"), "2 regions are mapped, the books say 3"),
     ("I1", add("total_handles"), "2 handles and 0 reserved ones are not 3"),
     ("I1", add("total_bytes"), f"{4 * GRANULE} bytes and 0 reserved ones are not {4 * GRANULE + 1}"),
+    ("I1", add("kept"), "descriptors of the files [1] are kept, the books say [1] and 2"),
+    ("I1", lose_a_descriptor, "descriptors of the files [] are kept, the books say [1] and 1"),
+    ("I1", forget_that_a_descriptor_is_kept, "descriptors of the files [1] are kept, the books say [] and 1"),
     ("I2", set_limit("max_handles", 1), "2 handles are in use and max_open_handles is 1"),
+    (
+        "I2",
+        set_limit("max_handles", 2),
+        "2 handles and 1 kept descriptors are more than max_open_handles, 2",
+    ),
     ("I3", set_limit("max_memory", 1), f"{4 * GRANULE} bytes are in use and max_memory_size is 1, strictly"),
     ("I4", change("begin", lambda _: 5), f"the window at 5 does not start at a multiple of {GRANULE}"),
     ("I4", change("size", lambda _: 0), f"the window at 0 has 0 bytes of at most {2 * GRANULE}"),
     (
         "I4",
-        change("identity", lambda hold: hold.identity._replace(size=9)),
+        change("file_size", lambda _: 9),
         "the window at 0 ends outside its file of 9 bytes",
     ),
-    ("I4", change("size", lambda hold: hold.size - 1), "the window at 0 ends neither aligned nor with its file"),
-    ("I4", index_a_file_without_regions, "a file without regions is still indexed"),
-    ("I4", lose_a_window, "the index and the holds differ in [(1, "),
+    ("I4", change("size", lambda frame: frame.size - 1), "the window at 0 ends neither aligned nor with its file"),
+    ("I4", list_a_file_without_regions, "the file 99 of ['/a'] has neither a region nor a descriptor and is still"),
+    ("I4", find_a_file_by_another_serial, "the file 99 of ['/a'] has neither"),
+    ("I4", lose_an_inode, "the file 1 of "),
+    ("I4", name_what_is_not_listed, "a file that is listed no more is still found by its name or inode"),
+    ("I4", find_what_is_not_listed_by_its_inode, "a file that is listed no more is still found by its name or inode"),
+    ("I4", lose_a_window, "the windows of the files and the frames differ in [(2, "),
     ("I5", close_a_map, f"the region at {FAR} is in the tables and its map is closed"),
-    ("I6", lambda scene: scene.idle.pins.add("somebody"), f"the region at {FAR} is pinned by 'somebody'"),
+    ("I6", lambda fixture: fixture.idle.pins.add("somebody"), f"the region at {FAR} is pinned by 'somebody'"),
     ("I6", forget_a_dead_pin, f"a pin of the region at {FAR} died and its release was lost"),
-    ("I7", lose_an_idle_region, f"the region at {FAR} has no pins and is not in the idle queue"),
-    ("I7", keep_an_unknown_region, "the idle queue holds [99], which are not mapped"),
-    ("I8", lambda scene: scene.take_off(1, 6 * GRANULE), f"the flight for the window at {6 * GRANULE} is over, or"),
-    ("I8", lambda scene: scene.take_off(0), "the window at 0 is mapped, and being mapped once more"),
+    ("I7", lose_an_idle_region, f"the region at {FAR} has no pins and the policy does not know it: nothing can"),
+    ("I7", keep_an_unknown_region, "the policy knows [99], which are not mapped"),
     (
         "I8",
-        lambda scene: scene.idle.pins.add(TOMBSTONE),
+        lambda fixture: fixture.begin_load(1, 6 * GRANULE),
+        f"what is in flight for the window at {6 * GRANULE} is over",
+    ),
+    ("I8", lambda fixture: fixture.begin_load(0), "the window at 0 is mapped, and being mapped once more"),
+    (
+        "I8",
+        lambda fixture: fixture.begin_unload(0, fixture.idle),
+        "the window at 0 is being unmapped, and another region is mapped there",
+    ),
+    (
+        "I8",
+        lambda fixture: fixture.idle.pins.add(TOMBSTONE),
         f"the region at {FAR} has a tombstone, and nobody is unmapping it",
     ),
-    ("I9", close_but_keep_all, "the manager is closed and 2 regions are in the tables"),
-    ("I11", lambda scene: scene.take_off(6 * GRANULE), "this thread is outside and its flight for the window at"),
+    ("I9", close_but_keep_all, "the manager is closed, and 2 regions and 1 descriptors are in the tables"),
+    (
+        "I11",
+        lambda fixture: fixture.begin_load(6 * GRANULE),
+        "this thread is outside, and what it had in flight for the window at",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("identifier", "act", "problem"), BROKEN)
 def test_what_is_broken_is_named(
-    scene: Scene, identifier: str, act: Break, problem: str, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, identifier: str, act: Break, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_invariants, "_MOMENT_SECONDS", 0.001)
     monkeypatch.setattr(SlidingWindowMapManager, "close", do_nothing)
-    act(scene)
+    act(fixture)
     with pytest.raises(InvariantError) as caught:
-        check_invariants(scene.manager)
+        check_invariants(fixture.manager)
     assert caught.value.identifier == identifier
     assert str(caught.value).startswith(f"{identifier} {problem}")
 
@@ -183,7 +247,7 @@ DISTORTED: Final[list[tuple[Distortion, str]]] = [
 
 @pytest.mark.parametrize(("distort", "problem"), DISTORTED)
 def test_statistics_that_contradict_themselves_are_told(
-    scene: Scene, distort: Distortion, problem: str, monkeypatch: pytest.MonkeyPatch
+    fixture: Fixture, distort: Distortion, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = SlidingWindowMapManager.stats
 
@@ -192,53 +256,55 @@ def test_statistics_that_contradict_themselves_are_told(
 
     monkeypatch.setattr(SlidingWindowMapManager, "stats", lie)
     with pytest.raises(InvariantError, match=f"^I12 {re.escape(problem)}"):
-        check_invariants(scene.manager)
+        check_invariants(fixture.manager)
 
 
-def test_the_state_is_told_with_every_region_and_flight(scene: Scene) -> None:
-    scene.take_off(0)
-    scene.pinned.pins.add(TOMBSTONE)
-    close_a_map(scene)
+def test_the_state_is_told_with_every_region_and_all_that_is_in_flight(fixture: Fixture) -> None:
+    fixture.begin_load(0)
+    fixture.pinned.pins.add(TOMBSTONE)
+    close_a_map(fixture)
     with pytest.raises(InvariantError) as caught:
-        check_invariants(scene.manager)
+        check_invariants(fixture.manager)
     told = str(caught.value)
-    assert f"  region {scene.pinned.serial}: {2 * GRANULE} bytes at 0 of " in told
+    assert f"  region {fixture.pinned.serial}: {2 * GRANULE} bytes at 0 of " in told
     assert ", 1 pins of 2, tombstone, views\n" in told
     assert ", 0 pins of 0, closed\n" in told
-    assert "  flight at 0 of " in told
-    assert " maps, -1 bytes reserved, by thread " in told
-    scene.pinned.pins.discard(TOMBSTONE)
+    assert f"  in flight at 0 of file {fixture.pinned.file}: load, -1 bytes reserved, by thread " in told
+    assert f"  file {fixture.pinned.file}: {list(fixture.file().names)} {tuple(fixture.file().state)}\n" in told
+    assert " handles, " in told
+    assert " 1 kept descriptors\n" in told
+    fixture.pinned.pins.discard(TOMBSTONE)
 
 
-def test_a_flight_that_unmaps_is_told_as_such(scene: Scene) -> None:
-    scene.take_off(FAR).victim = scene.idle
-    with pytest.raises(InvariantError, match=r"flight at .* unmaps, by thread"):
-        check_invariants(scene.manager)
+def test_an_unload_is_told_as_such(fixture: Fixture) -> None:
+    fixture.begin_unload(0, fixture.idle)
+    with pytest.raises(InvariantError, match=r"in flight at 0 of file \d+: unload, by thread"):
+        check_invariants(fixture.manager)
 
 
-def test_a_pin_that_dies_while_the_judge_looks_is_no_loss(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pin_that_dies_while_the_judge_looks_is_no_loss(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its release comes after the queue was drained, and waits there for the next section."""
     real = _invariants._RULES["I5"]
 
-    def release_and_look(core: Core) -> Iterator[str]:
-        scene.cursor.close()
-        return real(core)
+    def release_and_look(pool: Pool) -> Iterator[str]:
+        fixture.cursor.close()
+        return real(pool)
 
     monkeypatch.setitem(_invariants._RULES, "I5", release_and_look)
-    check_invariants(scene.manager)
-    assert len(scene.tables.released) == 1
+    check_invariants(fixture.manager)
+    assert len(fixture.tables.released) == 1
 
 
 def test_a_call_that_interrupts_another_one_looks_at_what_holds_at_any_instant(
     path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the middle of a map there is a flight of this thread, which is no defect."""
+    """In the middle of a map there is a load of this thread in flight, which is no defect."""
     looked: list[int] = []
     real = os.open
 
     def look(target: str, flags: int) -> int:
         check_invariants(manager)
-        looked.append(len(manager._core.tables.flights))
+        looked.append(len(manager._pool.tables.in_flight))
         return real(target, flags)
 
     monkeypatch.setattr(os, "open", look)

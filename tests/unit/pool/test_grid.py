@@ -6,8 +6,8 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smmap_typed._grid import Grid
 from smmap_typed._platform import align_to_mmap
+from smmap_typed._pool.grid import Grid
 from support import GRANULE
 
 # Hypothesis declares what its decorators return with an Any.

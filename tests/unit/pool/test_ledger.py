@@ -3,10 +3,10 @@
 import pytest
 
 from smmap_typed import HandleLimitError, MemoryLimitError
-from smmap_typed._ledger import Ledger
+from smmap_typed._pool.ledger import Ledger
 
 COUNTERS = (
-    *("total_handles", "total_bytes", "maps", "unmaps", "peak_handles", "peak_bytes"),
+    *("total_handles", "total_bytes", "kept", "maps", "unmaps", "peak_handles", "peak_bytes"),
     *("evictions", "failures", "misses", "seconds", "pins_ended"),
 )
 
@@ -137,7 +137,9 @@ def test_balance_makes_the_books_say_what_is(
     before: list[int], now: list[int], reserved: list[int], maps: int, unmaps: int
 ) -> None:
     ledger = mapped(Ledger(1000, 9, strict=False), *before)
-    ledger.balance(now, reserved)
+    ledger.kept = 7
+    ledger.balance(now, reserved, 3)
+    assert ledger.kept == 3
     assert (ledger.total_handles, ledger.total_bytes) == (len(now) + len(reserved), sum(now) + sum(reserved))
     assert (ledger.handles(), ledger.maps, ledger.unmaps) == (len(now), maps, unmaps)
 
@@ -145,8 +147,26 @@ def test_balance_makes_the_books_say_what_is(
 def test_balance_adds_to_what_was_unmapped_before() -> None:
     ledger = mapped(Ledger(1000, 9, strict=False), 10, 20, 30)
     ledger.unmap(30)
-    ledger.balance([10], [])
+    ledger.balance([10], [], 0)
     assert (ledger.handles(), ledger.maps, ledger.unmaps) == (1, 3, 2)
+
+
+def test_a_map_that_was_never_published_and_is_open_is_a_map() -> None:
+    """Its reservation stays in the figures that are limited, until it is unmapped."""
+    ledger = Ledger(100, 3, strict=False)
+    ledger.reserve(40)
+    ledger.keep_leftover()
+    assert (ledger.total_handles, ledger.total_bytes, ledger.handles(), ledger.misses) == (1, 40, 1, 0)
+    ledger.unmap(40)
+    assert (ledger.total_handles, ledger.total_bytes, ledger.handles()) == (0, 0, 0)
+
+
+def test_kept_descriptors_are_no_handles() -> None:
+    """They are the first to go where handles are scarce, so they are in nobody's way."""
+    ledger = mapped(Ledger(100, 3, strict=False), 10)
+    ledger.kept = 2
+    assert ledger.allows(10, last=False)
+    assert (ledger.handles(), ledger.total_handles, ledger.keeps_limits()) == (1, 1, True)
 
 
 def test_a_reset_clears_the_counters_and_keeps_what_is() -> None:
@@ -154,10 +174,12 @@ def test_a_reset_clears_the_counters_and_keeps_what_is() -> None:
     ledger.unmap(30)
     ledger.reserve(5)
     ledger.evictions = 7
+    ledger.kept = 2
     ledger.reset(4)
     assert counters(ledger) == {
         "total_handles": 3,
         "total_bytes": 35,
+        "kept": 2,
         "peak_handles": 3,
         "peak_bytes": 35,
         "maps": 2,

@@ -33,6 +33,7 @@ from support import (
     Fault,
     ObservedMap,
     assert_books_match_kernel,
+    close_proc,
     open_descriptor,
     write_pattern,
 )
@@ -77,7 +78,7 @@ class Spans:
     def look(self, name: str) -> None:
         """Note the call, and whether a lock is taken. With one thread that means: by the caller."""
         self.calls[name] += 1
-        if any(manager._core.evictor.lock.locked() for manager in self.managers):
+        if any(manager._pool.monitor.lock.locked() for manager in self.managers):
             self.held.append(name)
 
     @contextlib.contextmanager
@@ -114,6 +115,7 @@ def steps(manager: Manager, paths: list[Path], descriptor: int) -> Iterator[Call
         yield cursor.unuse_region
     yield lambda: views.append(first.view(0, 9))
     yield manager.collect
+    yield lambda: duplicate(manager, descriptor)
     yield lambda: by_descriptor.use_region(2 * GRANULE, 9)
     yield lambda: second.read(5, SIZE)
     yield lambda: second.prefetch(5, SIZE)
@@ -135,6 +137,13 @@ def steps(manager: Manager, paths: list[Path], descriptor: int) -> Iterator[Call
     yield manager.collect
 
 
+def duplicate(manager: Manager, descriptor: int) -> None:
+    """Prefetch from a file by a duplicate of the user's descriptor."""
+    with pytest.MonkeyPatch.context() as patch:
+        close_proc(patch)
+        manager.make_cursor(descriptor).prefetch(0, SIZE)
+
+
 def fail(manager: Manager, path: Path, call: tuple[object, str], error: int) -> None:
     """Read a file with one of the functions failing once."""
     owner, name = call
@@ -154,9 +163,16 @@ def test_no_system_call_is_made_under_the_lock(
     make: type[SlidingWindowMapManager | StaticWindowMapManager],
     reader: ReaderName,
     limits: tuple[int, int, bool],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever is done: maps, moves, evictions, collections, failures, closing under views and cursors."""
     spans = Spans()
+    reported: list[object] = []
+
+    def note(report: "sys.UnraisableHookArgs") -> None:
+        reported.append(getattr(report.exc_value, "errno", None))
+
+    monkeypatch.setattr(sys, "unraisablehook", note)
     memory, handles, strict = limits
     with open_descriptor(paths[0]) as descriptor, spans.watched():
         manager = make(GRANULE, memory, handles, reader=reader, strict_memory=strict)
@@ -166,6 +182,8 @@ def test_no_system_call_is_made_under_the_lock(
                 step()
             check_invariants(manager)
         assert spans.held == []
+        # Of close, when a kept descriptor is no longer kept.
+        assert set(reported) <= {errno.EMFILE, errno.ENOMEM, errno.EACCES}
         # A fault keeps its error, whose traceback keeps frames, and they what they hold.
         gc.collect()
         assert manager.num_file_handles() == 0
@@ -203,12 +221,18 @@ def test_a_thread_inside_a_system_call_stops_nobody_else(
         open_descriptor(slow) as descriptor,
         SlidingWindowMapManager(GRANULE, max_open_handles=4, reader=reader) as manager,
     ):
+        if name == "dup":
+            close_proc(monkeypatch)
         stop = Stop(monkeypatch, name)
 
         def act(number: int) -> object:
             if number == 0:
                 stop.volunteer()
-                return call_that_needs(name, manager, slow, descriptor)
+                done = call_that_needs(name, manager, slow, descriptor)
+                if name == "close":
+                    # Of the descriptor that was kept.
+                    manager.collect()
+                return done
             assert stop.inside.wait(SECONDS)
             try:
                 use_in_every_way(manager, path, other)

@@ -15,15 +15,13 @@ from smmap_typed import (
     MemoryLimitError,
     SlidingWindowMapManager,
     WindowCursor,
-    _limits,
 )
-from smmap_typed._core import Core
-from smmap_typed._evictor import Evictor
-from smmap_typed._file import Identity
-from smmap_typed._gate import Call, Flight
-from smmap_typed._hold import TOMBSTONE, Hold
-from smmap_typed._limits import Limits
-from smmap_typed._tables import Tables
+from smmap_typed._pool.file import File
+from smmap_typed._pool.frame import TOMBSTONE, Frame
+from smmap_typed._pool.inflight import Load, Unload
+from smmap_typed._pool.monitor import Entry
+from smmap_typed._pool.pool import Pool
+from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import check_invariants
 from support import GRANULE, mapped_bytes_of, pattern, write_pattern
 
@@ -62,16 +60,16 @@ class TestLimits:
         self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         cursors = standing(manager, path, 0, 1)
-        real, looks = _limits._check_pinned_once, list[int]()
+        real, looks = Pool._check_pinned_once, list[int | None]()
 
-        def look(core: Core, memory: int, handles: int) -> None:
+        def look(pool: Pool, memory: int | None, handles: int | None) -> None:
             looks.append(handles)
             if len(looks) == 1:
                 cursors[0].close()
-                raise HandleLimitError(handles, 2)
-            real(core, memory, handles)
+                raise HandleLimitError(1, 2)
+            real(pool, memory, handles)
 
-        monkeypatch.setattr(_limits, "_check_pinned_once", look)
+        monkeypatch.setattr(Pool, "_check_pinned_once", look)
         manager.configure(max_open_handles=1)
         assert (looks, manager.max_file_handles(), manager.num_file_handles()) == ([1, 1], 1, 1)
 
@@ -79,10 +77,10 @@ class TestLimits:
     def test_a_pin_after_the_count_is_an_error_that_changes_nothing(
         self, path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
     ) -> None:
-        def all_is_well(core: Core, wanted: Limits) -> None:
-            del core, wanted
+        def all_is_well(pool: Pool, memory: int | None, handles: int | None) -> None:
+            del pool, memory, handles
 
-        monkeypatch.setattr("smmap_typed.manager.check_pinned", all_is_well)
+        monkeypatch.setattr(Pool, "_check_pinned", all_is_well)
         with SlidingWindowMapManager(W, 8 * W, 8, strict_memory=True) as manager:
             cursors = standing(manager, path, 0, 1)
             if limit == "handles":
@@ -97,7 +95,7 @@ class TestLimits:
     def test_a_release_during_the_last_attempt_makes_room(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with SlidingWindowMapManager(W, max_open_handles=2) as manager:
             cursors = standing(manager, path, 0, 1)
-            Interrupted(monkeypatch, Evictor, "_attempt_last", cursors[0].close)
+            Interrupted(monkeypatch, Pool, "_attempt_last", cursors[0].close)
             assert standing(manager, path, 2)[0].is_valid()
             assert manager.stats().evictions == 1
 
@@ -106,93 +104,111 @@ class TestVictims:
     """Who unmaps looks for pins before and after the tombstone is there."""
 
     @pytest.fixture
-    def idle(self, path: Path, manager: SlidingWindowMapManager) -> Iterator[list[Hold]]:
+    def idle(self, path: Path, manager: SlidingWindowMapManager) -> Iterator[list[Frame]]:
         """Two regions without pins, the older one first."""
         for cursor in standing(manager, path, 0, 1):
             cursor.close()
-        tables = manager._core.tables
+        tables = manager._pool.tables
         tables.drain()
-        yield list(tables.idle.holds.values())
+        yield list(tables.replacement.order())
         tables.drain()
         check_invariants(manager)
         assert manager.collect() == 2
 
     def test_a_pin_that_comes_just_before_the_tombstone_wins(
-        self, manager: SlidingWindowMapManager, idle: list[Hold], monkeypatch: pytest.MonkeyPatch
+        self, manager: SlidingWindowMapManager, idle: list[Frame], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        tables, flight = manager._core.tables, Flight()
+        tables, unload = manager._pool.tables, Unload()
         view = idle[0].pin(tables.released.append)
         with monkeypatch.context() as patch:
-            Interrupted(patch, Hold, "is_pinned", lambda: 0)
-            assert not tables.bury(flight, idle[0])
+            Interrupted(patch, Frame, "is_pinned", lambda: 0)
+            assert not tables.begin_unload(unload, idle[0])
         assert TOMBSTONE not in idle[0].pins
-        assert (flight.victim, tables.torn, len(tables.flights)) == (None, False, 0)
+        assert (unload.victim, tables.torn, len(tables.in_flight)) == (None, False, 0)
         del view
 
     def test_the_next_one_goes_if_the_oldest_is_under_way_already(
-        self, manager: SlidingWindowMapManager, idle: list[Hold]
+        self, manager: SlidingWindowMapManager, idle: list[Frame]
     ) -> None:
-        tables, first, second = manager._core.tables, Flight(), Flight()
-        tables.flights[idle[0].identity, 0] = first
-        assert tables.bury_oldest(second, ())
-        assert second.victim is idle[1]
-        del tables.flights[idle[0].identity, 0]
-        tables.settle(second)
+        tables, first, second = manager._pool.tables, Unload(), Unload()
+        assert tables.unload_next(first, ())
+        assert tables.unload_next(second, ())
+        assert (first.victim, second.victim) == (idle[0], idle[1])
+        assert not tables.unload_next(Unload(), ())
+        assert not tables.begin_unload(Unload(), idle[0])
+        tables.complete(second)
+        tables.complete(first)
+        assert list(tables.replacement.order()) == idle
 
-    def test_a_region_that_was_given_up_meanwhile_is_not_settled_again(
-        self, path: Path, manager: SlidingWindowMapManager
+    @pytest.mark.parametrize("viewed", [False, True])
+    def test_a_region_that_was_discarded_meanwhile_stays_until_its_unload_is_completed(
+        self, path: Path, manager: SlidingWindowMapManager, *, viewed: bool
     ) -> None:
+        """Its map is for the unload to close; if a view turns up it is a leftover then."""
         standing(manager, path, 0)
-        tables, flight = manager._core.tables, Flight()
+        tables, unload = manager._pool.tables, Unload()
         tables.drain()
-        (hold,) = tables.holds.values()
-        assert tables.bury(flight, hold)
-        mapping = tables.retire(hold, "it was removed")
-        tables.settle(flight)
-        assert flight.done
+        (frame,) = tables.frames.values()
+        assert tables.begin_unload(unload, frame)
+        mapping = unload.mapping
         assert mapping is not None
-        mapping.close()
-        tables.settle_orphans()
+        view = memoryview(mapping) if viewed else None
+        assert tables.discard(frame, "it was removed") is None
+        assert (list(tables.frames.values()), tables.leftovers, frame.live_end) == ([frame], [], -1)
+        # Whoever waits for the lock in between finds nothing to repair.
+        tables.drain()
+        assert manager.num_file_handles() == 1
+        if view is None:
+            mapping.close()
+        tables.complete(unload)
+        assert unload.done
+        assert not tables.frames
+        assert len(tables.leftovers) == manager.num_file_handles() == manager.stats().view_pinned_regions == viewed
         check_invariants(manager)
-        assert manager.num_file_handles() == 0
+        if view is not None:
+            view.release()
+        del mapping, view
+        unload.mapping = None
+        check_invariants(manager)
+        assert (manager.num_file_handles(), mapped_bytes_of(path)) == (0, 0)
 
     def test_a_pin_that_was_withdrawn_leaves_the_region_idle(
-        self, manager: SlidingWindowMapManager, idle: list[Hold]
+        self, manager: SlidingWindowMapManager, idle: list[Frame]
     ) -> None:
-        """Both if the unmapping ends before its release is drained, and after an evictor has taken it out."""
-        tables, flight = manager._core.tables, Flight()
-        assert tables.bury(flight, idle[0])
+        """Both if the unmapping ends before its release is drained, and after the policy has passed it over."""
+        tables, unload = manager._pool.tables, Unload()
+        assert tables.begin_unload(unload, idle[0])
         assert idle[0].pin(tables.released.append) is None
-        del tables.idle.holds[idle[0].serial]
-        tables.settle(flight)
-        assert idle[0].serial not in tables.idle.holds
+        tables.replacement.forgotten(idle[0])
+        tables.complete(unload)
+        assert list(tables.replacement.order()) == [idle[1]]
         tables.drain()
-        assert list(tables.idle.holds.values()) == [idle[1], idle[0]]
+        assert list(tables.replacement.order()) == [idle[1], idle[0]]
         assert manager.stats().acquisitions == 2
 
     def test_a_repair_leaves_alone_what_is_being_unmapped_and_ends_what_is_over(
-        self, manager: SlidingWindowMapManager, idle: list[Hold]
+        self, manager: SlidingWindowMapManager, idle: list[Frame]
     ) -> None:
-        tables, flight, over = manager._core.tables, Flight(), Flight()
-        assert tables.bury(flight, idle[0])
-        over.key, over.done = (idle[0].identity, 3 * W), True
-        tables.flights[over.key] = over
+        tables, unload, over = manager._pool.tables, Unload(), Load()
+        assert tables.begin_unload(unload, idle[0])
+        over.window, over.done = (idle[0].file, 3 * W), True
+        tables.in_flight[over.window] = over
         tables.repair()
         assert TOMBSTONE in idle[0].pins
-        assert list(tables.flights.values()) == [flight]
-        tables.settle(flight)
+        assert list(tables.in_flight.values()) == [unload]
+        tables.complete(unload)
 
 
-def test_room_that_was_to_be_inherited_and_was_not_is_reserved_at_last(
+def test_room_that_was_to_be_passed_on_and_was_not_is_reserved_at_last(
     path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exception has torn the settling in which it was to pass from one to the other."""
+    """An exception has torn the completion in which it was to pass from one to the other."""
     real = Tables.publish
 
-    def tear(self: Tables, flight: Flight, hold: Hold, seconds: float) -> None:
-        self.ledger.cancel(flight.reserved)
-        flight.reserved = -1
-        real(self, flight, hold, seconds)
+    def tear(self: Tables, load: Load, file: File, frame: Frame, seconds: float) -> None:
+        self.ledger.cancel(load.reserved)
+        load.reserved = -1
+        real(self, load, file, frame, seconds)
 
     monkeypatch.setattr(Tables, "publish", tear)
     (cursor,) = standing(manager, path, 1)
@@ -209,7 +225,7 @@ def test_a_manager_that_is_closed_while_it_maps_keeps_nothing(path: Path, monkey
 
     def close_afterwards(descriptor: int, size: int, *, access: int, offset: int) -> mmap.mmap:
         mapping = real(descriptor, size, access=access, offset=offset)
-        manager._core.tables.closed = True
+        manager._pool.tables.closed = True
         return mapping
 
     monkeypatch.setattr(mmap, "mmap", close_afterwards)
@@ -220,14 +236,14 @@ def test_a_manager_that_is_closed_while_it_maps_keeps_nothing(path: Path, monkey
     assert (manager.num_file_handles(), mapped_bytes_of(path)) == (0, 0)
 
 
-class TestPositions:
+class TestStates:
     """A window that is found mapped may be taken away before it is pinned."""
 
     def test_a_first_use_looks_again(
         self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         keeper = standing(manager, path, 0)
-        Interrupted(monkeypatch, Core, "pin", lambda: Ellipsis)
+        Interrupted(monkeypatch, Pool, "pin", lambda: Ellipsis)
         assert bytes(manager.make_cursor(path).use_region(5, 10).buffer()) == pattern(15)[5:]
         assert keeper[0].is_valid()
 
@@ -235,7 +251,7 @@ class TestPositions:
         self, path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         cursor = manager.make_cursor(path).use_region(W + 5, 10)
-        Interrupted(monkeypatch, Core, "pin", lambda: Ellipsis)
+        Interrupted(monkeypatch, Pool, "pin", lambda: Ellipsis)
         twin = cursor.__copy__()
         assert (twin.ofs_begin(), twin.ofs_end()) == (W + 5, W + 15)
 
@@ -264,52 +280,53 @@ class TestPositions:
         self, path: Path, manager: SlidingWindowMapManager
     ) -> None:
         """And what was done on another one is done again."""
-        position = manager.make_cursor(path)._position
-        now = manager._core.identify(position)
-        before = now._replace(size=1)
-        seen: list[Identity] = []
+        state = manager.make_cursor(path)._state
+        now = manager._pool.find_file(state)
+        before = File(now.state._replace(size=1), str(path))
+        seen: list[File] = []
 
-        def act(identity: Identity) -> Identity:
+        def act(file: File) -> File:
             if not seen:
-                position._keep(before)
-            seen.append(identity)
-            return identity
+                state._keep(before)
+            seen.append(file)
+            return file
 
-        assert position.on_file(act) == before
-        assert seen == [now, before]
+        assert state.on_file(act) is before
+        assert len(seen) == 2
+        assert (seen[0].state, seen[1]) == (now.state, before)
 
     def test_what_an_interrupted_first_look_has_left_is_nobody_elses(
         self, path: Path, manager: SlidingWindowMapManager
     ) -> None:
-        """Though a new cursor's position may have the number of one that is gone."""
+        """Though a new cursor's state may have the number of one that is gone."""
         cursor = manager.make_cursor(path)
-        number, sightings = id(cursor._position), manager._core.sightings
-        sightings[number] = manager._core.identify(cursor._position)._replace(size=1)
+        number, first_files = id(cursor._state), manager._pool.first_files
+        first_files[number] = File(manager._pool.find_file(cursor._state).state._replace(size=1), str(path))
         del cursor
         others: list[WindowCursor] = []
-        while not others or id(others[-1]._position) != number:
+        while not others or id(others[-1]._state) != number:
             others.append(manager.make_cursor(path))
             assert len(others) < 10_000, "the number was not used again"
-        assert not sightings
+        assert not first_files
         assert others[-1].file_size() == path.stat().st_size
 
     def test_a_memoryview_that_was_taken_away_is_an_error(self, path: Path, manager: SlidingWindowMapManager) -> None:
         """Where nothing explains it, the very one."""
         (cursor,) = standing(manager, path, 0)
-        cursor._position.place[0].release()
+        cursor._state.placement[0].release()
         with pytest.raises(ValueError, match="released memoryview"):
             cursor.buffer()
 
 
 def test_a_nested_look_does_without_the_lock_if_that_is_taken(path: Path, manager: SlidingWindowMapManager) -> None:
-    """And settles no orphans, which the call that it interrupted may be about to do."""
+    """And strikes out no leftovers, which the call that it interrupted may be about to do."""
     (cursor,) = standing(manager, path, 0)
     view = cursor.buffer()
-    with Call(manager._core.evictor, serves=False), manager._core.evictor.lock:
+    with Entry(manager._pool, serves=False), manager._pool.monitor.lock:
         assert manager.stats().handles == 1
     manager.close()
     cursor.close()
     view.release()
-    with Call(manager._core.evictor, serves=False):
+    with Entry(manager._pool, serves=False):
         assert manager.num_file_handles() == 1
     assert manager.num_file_handles() == 0

@@ -75,7 +75,7 @@ def test_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
 def test_readme_and_migration_and_windows_have_examples() -> None:
     """What looks for examples finds them."""
     assert {ROOT / "README.md", ROOT / "docs/migration.md"} <= set(PAGES_WITH_EXAMPLES)
-    assert "smmap_typed._window" in MODULES_WITH_EXAMPLES
+    assert "smmap_typed.values" in MODULES_WITH_EXAMPLES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -86,7 +86,9 @@ def test_every_block_of_python_is_an_example_that_runs(page: Path) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES_WITH_EXAMPLES)
-def test_examples_of_docstrings_run(name: str) -> None:
+def test_examples_of_docstrings_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some write files."""
+    monkeypatch.chdir(tmp_path)
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 

@@ -53,7 +53,7 @@ def test_the_page_and_the_function_know_the_same_invariants() -> None:
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.identifier)
 def test_an_entry_has_a_predicate_and_names_code_and_tests_that_there_are(entry: Entry) -> None:
     assert re.search(r"^```text\n.+\n(.+\n)*```$", entry.text, re.MULTILINE)
-    code = {name.replace("::", ".") for path in LIBRARY.glob("_*.py") for name in functions_of(path)}
+    code = {name.replace("::", ".") for path in LIBRARY.glob("_pool/*.py") for name in functions_of(path)}
     named = set(re.findall(r"`([A-Za-z_.]+)`", entry.about("kept by"))) - {"finally", "setdefault"}
     assert named
     assert named <= code

@@ -24,6 +24,7 @@ from support import (
     mapped_bytes_of,
     open_descriptor,
     pattern,
+    release_descriptors,
     run_python,
     write_pattern,
 )
@@ -55,11 +56,16 @@ def test_every_kind_of_path_works(path: Path, manager: SlidingWindowMapManager) 
     assert {bytes(cursor.buffer()) for cursor in cursors} == {path.read_bytes()[8:16]}
     assert all(cursor.path_or_fd() is kind for cursor, kind in zip(cursors, kinds, strict=True))
     assert manager.num_file_handles() == 1
-    assert descriptors_of(path) == DESCRIPTORS_PER_REGION
+    assert (
+        descriptors_of(path) == DESCRIPTORS_PER_REGION + manager.stats().kept_descriptors == DESCRIPTORS_PER_REGION + 1
+    )
 
 
-def test_a_descriptor_that_is_closed_and_reused_never_gives_old_bytes(path: Path, tmp_path: Path) -> None:
-    """Defect 14: an old cursor on the number raises FileChangedError, a new one reads the new file."""
+def test_a_descriptor_that_is_closed_and_reused_never_mixes_two_files(path: Path, tmp_path: Path) -> None:
+    """Defect 14: a new cursor on the number reads the new file; an old one stays with the old one or FileChangedError.
+
+    It reads on by the duplicate that the manager keeps. Without that, or if it was never used, it raises.
+    """
     other = tmp_path / "other"
     new = write_pattern(other, SIZE, 2)
     with SlidingWindowMapManager(GRANULE) as manager, open_descriptor(path) as number:
@@ -67,10 +73,14 @@ def test_a_descriptor_that_is_closed_and_reused_never_gives_old_bytes(path: Path
         never_used = manager.make_cursor(number)
         with open_descriptor(other) as replacement:
             os.dup2(replacement, number)
+        with pytest.raises(FileChangedError):
+            never_used.use_region(GRANULE, 8)
+        assert bytes(old.use_region(GRANULE, 8).buffer()) == pattern(SIZE, 1)[GRANULE : GRANULE + 8]
+        release_descriptors(manager)
         for cursor in (old, never_used):
             with pytest.raises(FileChangedError):
-                cursor.use_region(GRANULE, 8)
-        assert bytes(old.buffer()) == pattern(8, 1)
+                cursor.use_region(2 * GRANULE, 8)
+        assert bytes(old.buffer()) == pattern(SIZE, 1)[GRANULE : GRANULE + 8]
         assert bytes(manager.make_cursor(number).use_region(0, 8).buffer()) == new[:8]
 
 
@@ -90,13 +100,18 @@ def test_a_new_cursor_sees_a_file_that_grew(path: Path, manager: SlidingWindowMa
 def test_a_new_cursor_sees_a_file_that_was_replaced_and_an_old_one_never_mixes(
     path: Path, manager: SlidingWindowMapManager
 ) -> None:
-    """Defect 16: after a rename over it, the old cursor reads what it has mapped and refuses to map more."""
+    """Defect 16: after a rename over it, the old cursor reads the old file by the descriptor that is kept.
+
+    Without that it reads what it has mapped and refuses to map more.
+    """
     old = manager.make_cursor(path).use_region(8, 8)
     replacement = path.with_name("replacement")
     new_content = write_pattern(replacement, SIZE, 2)
     replacement.rename(path)
     assert bytes(manager.make_cursor(path).use_region(8, 8).buffer()) == new_content[8:16]
+    assert bytes(old.use_region(2 * GRANULE, 8).buffer()) == pattern(SIZE, 1)[2 * GRANULE :][:8]
     assert bytes(old.use_region(16, 8).buffer()) == pattern(24, 1)[16:]
+    release_descriptors(manager)
     with pytest.raises(FileChangedError, match="inode"):
         old.use_region(GRANULE, 8)
     assert bytes(old.buffer()) == pattern(24, 1)[16:]
@@ -133,8 +148,16 @@ def test_all_names_of_one_file_share_its_region(path: Path, monkeypatch: pytest.
 
 
 def test_a_file_that_shrank_is_a_changed_file(path: Path, manager: SlidingWindowMapManager) -> None:
-    """Defect 26: where an old cursor needs a new window of a shorter file, it raises FileChangedError and stays."""
+    """Defect 26: where an old cursor needs a new window of a shorter file, it raises FileChangedError and stays.
+
+    By the descriptor that is kept it maps what windows the file still has.
+    """
     cursor = manager.make_cursor(path).use_region(0, 8)
+    os.truncate(path, SIZE - 1 - GRANULE)
+    assert cursor.read(GRANULE, 8) == pattern(SIZE, 1)[GRANULE : GRANULE + 8]
+    with pytest.raises(FileChangedError, match="bytes now"):
+        cursor.use_region(3 * GRANULE, 8)
+    release_descriptors(manager)
     os.truncate(path, SIZE - 1)
     with pytest.raises(FileChangedError, match=f"{SIZE - 1} bytes now"):
         cursor.use_region(2 * GRANULE, 8)

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from typing_extensions import override
 
 from forks import SECONDS, end_child, fork, read, status_of
-from smmap_typed import ReentrantCallError, SlidingWindowMapManager, _fork
-from smmap_typed._tables import Tables
+from smmap_typed import ReentrantCallError, SlidingWindowMapManager
+from smmap_typed._pool import fork as hooks
+from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import check_invariants, in_threads
 from stops import STOPS, Stop, call_that_needs
-from support import GRANULE, assert_books_match_kernel, mapped_bytes_of, open_descriptor, write_pattern
+from support import GRANULE, assert_books_match_kernel, close_proc, mapped_bytes_of, open_descriptor, write_pattern
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
@@ -105,11 +107,13 @@ def test_children_use_a_manager_that_four_threads_hammer(path: Path) -> None:
 def test_a_child_uses_the_window_that_another_thread_was_about(
     path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """That thread is inside each of the system calls in turn; its flight is over in the child."""
+    """That thread is inside each of the system calls in turn; its load or unload is over in the child."""
     with (
         open_descriptor(path) as descriptor,
         SlidingWindowMapManager(GRANULE, max_open_handles=4, reader="pread" if name == "pread" else "mmap") as manager,
     ):
+        if name == "dup":
+            close_proc(monkeypatch)
         stop = Stop(monkeypatch, name)
 
         def look() -> None:
@@ -123,7 +127,10 @@ def test_a_child_uses_the_window_that_another_thread_was_about(
         def act(number: int) -> bool:
             if number == 0:
                 stop.volunteer()
-                return call_that_needs(name, manager, path, descriptor)
+                done = call_that_needs(name, manager, path, descriptor)
+                if name == "close":
+                    manager.collect()
+                return done
             assert stop.inside.wait(SECONDS)
             try:
                 return status_of(fork(look)) == 0
@@ -140,7 +147,7 @@ def test_a_child_does_not_wait_for_threads_that_wait_for_each_other(
     """One thread maps and another waits for it while the process forks; the child maps the window itself."""
     with SlidingWindowMapManager(GRANULE, max_open_handles=4) as manager:
         stop = Stop(monkeypatch, "open")
-        flights = manager._core.tables.flights
+        in_flight = manager._pool.tables.in_flight
 
         def act(number: int) -> bool:
             if number == 0:
@@ -149,7 +156,7 @@ def test_a_child_does_not_wait_for_threads_that_wait_for_each_other(
                 assert stop.inside.wait(SECONDS)
             if number == 2:
                 try:
-                    while not any(flight.waiters for flight in list(flights.values())):
+                    while not any(flying.waiters for flying in list(in_flight.values())):
                         os.sched_yield()
                     return status_of(fork(lambda: read(manager, path))) == 0
                 finally:
@@ -165,8 +172,18 @@ def test_a_map_that_another_thread_did_not_get_to_publish_is_closed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would stay for ever in the child, and be in nobody's books. The descriptor that it had open is lost."""
-    with SlidingWindowMapManager(GRANULE) as manager:
-        stop = Stop(monkeypatch, "close")
+    inside, go_on = threading.Event(), threading.Event()
+
+    class AdvisedMap(mmap.mmap):
+        """It is given advice when it is made, before it is published."""
+
+        @override
+        def madvise(self, option: int, start: int = 0, length: int = 0) -> None:
+            inside.set()
+            assert go_on.wait(SECONDS)
+
+    monkeypatch.setattr(mmap, "mmap", AdvisedMap)
+    with SlidingWindowMapManager(GRANULE, advice="random") as manager:
 
         def look() -> None:
             assert manager.num_file_handles() == 0
@@ -174,14 +191,13 @@ def test_a_map_that_another_thread_did_not_get_to_publish_is_closed(
 
         def act(number: int) -> int:
             if number == 0:
-                stop.volunteer()
                 read(manager, path)
                 return 0
-            assert stop.inside.wait(SECONDS)
+            assert inside.wait(SECONDS)
             try:
                 return status_of(fork(look))
             finally:
-                stop.go_on.set()
+                go_on.set()
 
         assert in_threads(2, act) == [0, 0]
 
@@ -198,17 +214,17 @@ def fork_inside(patch: pytest.MonkeyPatch, owner: object, name: str, children: l
     patch.setattr(owner, name, forking)
 
 
-STRIKES: Final[dict[str, tuple[object, str]]] = {"in a flight": (mmap, "mmap"), "under the lock": (Tables, "take_off")}
+STRIKES: Final[dict[str, tuple[object, str]]] = {"in a load": (mmap, "mmap"), "under the lock": (Tables, "begin_load")}
 
 
-@pytest.mark.parametrize("where", ["in a flight", pytest.param("under the lock", marks=pytest.mark.pure)])
-@pytest.mark.parametrize("other", [False, True], ids=["alone", "beside another thread's flight"])
+@pytest.mark.parametrize("where", ["in a load", pytest.param("under the lock", marks=pytest.mark.pure)])
+@pytest.mark.parametrize("other", [False, True], ids=["alone", "beside another thread's load"])
 def test_a_fork_from_inside_goes_on_in_both_processes(
     path: Path, monkeypatch: pytest.MonkeyPatch, where: str, *, other: bool
 ) -> None:
     """The interrupted call gets its window on either side, and the child whatever another thread was mapping, too."""
     children: list[int] = []
-    monkeypatch.setattr(_fork, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(hooks, "_PATIENCE_SECONDS", 0.01)
     manager = SlidingWindowMapManager(GRANULE, max_open_handles=4)
     stop = Stop(monkeypatch, "open")
 
@@ -246,8 +262,8 @@ def test_a_handler_in_the_child_is_refused_what_the_interrupted_call_holds(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock that this very thread holds stays taken in the child, until the call is out."""
-    monkeypatch.setattr(_fork, "_PATIENCE_SECONDS", 0.01)
-    real = Tables.take_off
+    monkeypatch.setattr(hooks, "_PATIENCE_SECONDS", 0.01)
+    real = Tables.begin_load
     manager = SlidingWindowMapManager(GRANULE)
     outcomes: list[str] = []
 
@@ -258,8 +274,8 @@ def test_a_handler_in_the_child_is_refused_what_the_interrupted_call_holds(
         except ReentrantCallError:
             outcomes.append("refused")
 
-    def take_off(tables: Tables, *arguments: object) -> object:
-        monkeypatch.setattr(Tables, "take_off", real)
+    def begin_load(tables: Tables, *arguments: object) -> object:
+        monkeypatch.setattr(Tables, "begin_load", real)
         assert status_of(fork(handler_is_refused)) == 0
         return real(tables, *arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
@@ -267,7 +283,7 @@ def test_a_handler_in_the_child_is_refused_what_the_interrupted_call_holds(
         handler()
         assert outcomes == ["refused"]
 
-    monkeypatch.setattr(Tables, "take_off", take_off)
+    monkeypatch.setattr(Tables, "begin_load", begin_load)
     read(manager, path)
     manager.close()
 

@@ -17,9 +17,10 @@ import pytest
 
 from forks import SECONDS, fork, read, status_of
 from interrupts import Struck, striking_alarm
-from smmap_typed import ReentrantCallError, SlidingWindowMapManager, _fork
-from smmap_typed._ledger import Ledger
-from smmap_typed._tables import Tables
+from smmap_typed import ReentrantCallError, SlidingWindowMapManager
+from smmap_typed._pool import fork as hooks
+from smmap_typed._pool.ledger import Ledger
+from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import check_invariants, in_threads
 from support import GRANULE
 
@@ -44,7 +45,7 @@ def look(manager: SlidingWindowMapManager, path: Path) -> None:
 
 
 @pytest.mark.pure
-@pytest.mark.parametrize(("owner", "name"), [(Tables, "take_off"), (Ledger, "commit")], ids=["before", "inside"])
+@pytest.mark.parametrize(("owner", "name"), [(Tables, "begin_load"), (Ledger, "commit")], ids=["before", "inside"])
 def test_a_thread_whose_lock_was_not_waited_for_is_outlived(
     path: Path, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
 ) -> None:
@@ -54,7 +55,7 @@ def test_a_thread_whose_lock_was_not_waited_for_is_outlived(
     """
     inside, go_on = threading.Event(), threading.Event()
     real: Callable[..., object] = getattr(owner, name)
-    real_living = _fork._living
+    real_living = hooks._living
     blind = iter([True])
 
     def stop(*arguments: object) -> object:
@@ -70,7 +71,7 @@ def test_a_thread_whose_lock_was_not_waited_for_is_outlived(
             read(manager, path)
             return 0
         assert inside.wait(SECONDS)
-        monkeypatch.setattr(_fork, "_living", lambda: [] if next(blind, False) else real_living())
+        monkeypatch.setattr(hooks, "_living", lambda: [] if next(blind, False) else real_living())
         try:
             return status_of(fork(lambda: look(manager, path)))
         finally:
@@ -89,8 +90,8 @@ def test_a_handler_between_the_hooks_waits_for_nothing(path: Path) -> None:
     cursor = manager.make_cursor(path).use_region(0, 8)
 
     def strike(_number: int) -> None:
-        for number, after in enumerate((_fork._after, _fork._after_in_child), 1):
-            _fork._before()
+        for number, after in enumerate((hooks._after, hooks._after_in_child), 1):
+            hooks._before()
             try:
                 assert manager.collect() == 0
                 assert bytes(cursor.use_region(8, 8).buffer()) == path.read_bytes()[8:16]
@@ -110,16 +111,16 @@ def test_a_handler_between_the_hooks_waits_for_nothing(path: Path) -> None:
 def test_locks_are_taken_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the order of the set, which changes as it grows: or two threads that fork would wait for each other."""
     managers = [SlidingWindowMapManager() for _ in range(3)]
-    references = [weakref.ref(manager._core._survivor) for manager in managers]
+    references = [weakref.ref(manager._pool._fork_registration) for manager in managers]
     orders: list[list[int]] = []
     for some in (references, references[::-1]):
-        monkeypatch.setattr(_fork, "_survivors", some)
-        _fork._before()
-        orders.append([id(evictor) for evictor in _fork._forking.locked])
-        _fork._after()
+        monkeypatch.setattr(hooks, "_registrations", some)
+        hooks._before()
+        orders.append([id(monitor) for monitor in hooks._forking.locked])
+        hooks._after()
     assert orders[0] == orders[1]
     assert len(orders[0]) == 3
-    assert not any(manager._core.evictor.lock.locked() for manager in managers)
+    assert not any(manager._pool.monitor.lock.locked() for manager in managers)
 
 
 @pytest.mark.untraced
@@ -141,7 +142,7 @@ def test_an_exception_at_any_moment_of_a_fork_leaves_no_lock_taken(path: Path, m
                     signal.setitimer(signal.ITIMER_REAL, 0)
             except Struck:
                 pass
-            assert not any(manager._core.evictor.lock.locked() for manager in managers)
+            assert not any(manager._pool.monitor.lock.locked() for manager in managers)
             with suppress(ChildProcessError):
                 # There is one, unless the exception struck before.
                 os.wait()
@@ -152,7 +153,7 @@ def test_an_exception_at_any_moment_of_a_fork_leaves_no_lock_taken(path: Path, m
         manager.close()
 
 
-@pytest.mark.parametrize("hook", [_fork._before, _fork._after], ids=lambda hook: hook.__name__)
+@pytest.mark.parametrize("hook", [hooks._before, hooks._after], ids=lambda hook: hook.__name__)
 def test_an_exception_at_the_entry_of_a_hook_leaves_no_lock_taken(
     path: Path, monkeypatch: pytest.MonkeyPatch, hook: FunctionType
 ) -> None:
@@ -163,7 +164,7 @@ def test_an_exception_at_the_entry_of_a_hook_leaves_no_lock_taken(
     def strike(frame: FrameType, _event: str, _: object) -> None:
         caller = frame.f_back
         # As a hook, not as a function that another hook calls.
-        if frame.f_code is hook.__code__ and (caller is None or caller.f_code.co_filename != _fork.__file__):
+        if frame.f_code is hook.__code__ and (caller is None or caller.f_code.co_filename != hooks.__file__):
             raise Struck
 
     manager = SlidingWindowMapManager(GRANULE)
@@ -173,7 +174,7 @@ def test_an_exception_at_the_entry_of_a_hook_leaves_no_lock_taken(
         child = fork(lambda: read(manager, path))
     finally:
         sys.settrace(None)
-    assert not manager._core.evictor.lock.locked()
+    assert not manager._pool.monitor.lock.locked()
     assert status_of(child) == 0
     assert len(reported) == 1
     read(manager, path)
@@ -183,11 +184,11 @@ def test_an_exception_at_the_entry_of_a_hook_leaves_no_lock_taken(
 def test_the_hooks_keep_no_manager_alive() -> None:
     """They know it by a weak reference, which goes with it."""
     gc.collect()
-    before = len(_fork._survivors)
+    before = len(hooks._registrations)
     managers = [SlidingWindowMapManager() for _ in range(100)]
-    references = [weakref.ref(manager._core._survivor) for manager in managers]
-    assert len(_fork._survivors) == before + 100
+    references = [weakref.ref(manager._pool._fork_registration) for manager in managers]
+    assert len(hooks._registrations) == before + 100
     status = status_of(fork(lambda: None))
     managers.clear()
-    assert (status, len(_fork._survivors)) == (0, before)
+    assert (status, len(hooks._registrations)) == (0, before)
     assert not any(reference() for reference in references)

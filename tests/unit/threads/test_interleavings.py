@@ -23,13 +23,12 @@ from smmap_typed import (
     SlidingWindowMapManager,
     WindowCursor,
 )
-from smmap_typed._core import Core
-from smmap_typed._evictor import Evictor
-from smmap_typed._gate import Flight
-from smmap_typed._hold import Hold
-from smmap_typed._lru import IdleQueue
-from smmap_typed._position import Position
-from smmap_typed._tables import Tables
+from smmap_typed._handles.state import CursorState
+from smmap_typed._pool.frame import Frame
+from smmap_typed._pool.inflight import InFlight, Unload
+from smmap_typed._pool.pool import Pool
+from smmap_typed._pool.replacement import LRU
+from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import check_invariants
 from support import GRANULE, assert_books_match_kernel
 
@@ -81,14 +80,14 @@ def test_limits_that_are_not_given_are_left_to_whoever_gives_them(
 ) -> None:
     """Another thread lowers the other limit in the middle of ``configure``."""
     use(manager, path, 0)
-    check_open = Core.check_open
+    check_open = Pool.check_open
 
-    def check_in_between(self: Core) -> None:
-        monkeypatch.setattr(Core, "check_open", check_open)
+    def check_in_between(self: Pool) -> None:
+        monkeypatch.setattr(Pool, "check_open", check_open)
         in_another_thread(lambda: manager.configure(max_open_handles=2))
         check_open(self)
 
-    monkeypatch.setattr(Core, "check_open", check_in_between)
+    monkeypatch.setattr(Pool, "check_open", check_in_between)
     manager.configure(max_memory_size=7 * GRANULE)
     assert (manager.max_file_handles(), manager.max_mapped_memory_size()) == (2, 7 * GRANULE)
 
@@ -96,25 +95,25 @@ def test_limits_that_are_not_given_are_left_to_whoever_gives_them(
 def test_an_idle_window_is_found_behind_one_that_is_pinned_and_left_again(
     path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first victim is pinned before it is buried, and free before the next look; the second was always idle."""
+    """The first victim is pinned before it is unloaded, and free before the next look; the second was always idle."""
     manager.configure(max_open_handles=2)
     cursor = use(manager, path, 0, 1)
     cursor.unuse_region()
     manager.stats()
-    bury, oldest = Tables.bury, IdleQueue.oldest
+    begin_unload, victim = Tables.begin_unload, LRU.victim
 
-    def pin_first(self: Tables, flight: Flight, hold: Hold) -> bool:
-        monkeypatch.setattr(Tables, "bury", bury)
+    def pin_first(self: Tables, unload: Unload, frame: Frame) -> bool:
+        monkeypatch.setattr(Tables, "begin_unload", begin_unload)
         in_another_thread(lambda: cursor.use_region(0, 9))
-        return bury(self, flight, hold)
+        return begin_unload(self, unload, frame)
 
-    def leave_first(self: IdleQueue, refused: Container[int]) -> Hold | None:
+    def leave_first(self: LRU, refused: Container[int]) -> Frame | None:
         if cursor.is_valid():
             in_another_thread(cursor.unuse_region)
-        return oldest(self, refused)
+        return victim(self, refused)
 
-    monkeypatch.setattr(Tables, "bury", pin_first)
-    monkeypatch.setattr(IdleQueue, "oldest", leave_first)
+    monkeypatch.setattr(Tables, "begin_unload", pin_first)
+    monkeypatch.setattr(LRU, "victim", leave_first)
     assert use(manager, path, 3).is_valid()
 
 
@@ -128,22 +127,22 @@ def test_a_limit_error_needs_a_look_in_which_no_pin_ended(
     manager.stats()
     # Pinned again, and still the first in the queue.
     cursor.use_region(0, 9)
-    is_pinned = Hold.is_pinned
+    is_pinned = Frame.is_pinned
 
-    def wander_on(self: Hold) -> bool:
+    def wander_on(self: Frame) -> bool:
         pinned = is_pinned(self)
         if pinned and self.begin == 0:
-            monkeypatch.setattr(Hold, "is_pinned", is_pinned)
+            monkeypatch.setattr(Frame, "is_pinned", is_pinned)
             in_another_thread(lambda: cursor.use_region(GRANULE, 9))
         return pinned
 
-    monkeypatch.setattr(Hold, "is_pinned", wander_on)
+    monkeypatch.setattr(Frame, "is_pinned", wander_on)
     cursors = [cursor, use(manager, path, 3)]
     assert [each.is_valid() for each in cursors] == [True, True]
     check_invariants(manager)
 
 
-def test_a_handler_moves_to_a_pinned_window_while_others_are_buried(
+def test_a_handler_moves_to_a_pinned_window_while_others_are_unloaded(
     path: Path, manager: SlidingWindowMapManager
 ) -> None:
     """The window was idle once, so the collection looks at it, too."""
@@ -157,12 +156,15 @@ def test_a_handler_moves_to_a_pinned_window_while_others_are_buried(
         copies.append(copy.copy(keeper))
         copies.append(other.use_region(0, 9))
 
-    at_the_entry_of("is_pinned", act, called_by="bury")
+    at_the_entry_of("is_pinned", act, called_by="begin_unload")
     manager.collect()
     assert [cursor.ofs_begin() for cursor in copies] == [0, 0]
 
 
-def test_a_nested_collect_between_drain_and_candidates_is_served(path: Path, manager: SlidingWindowMapManager) -> None:
+@pytest.mark.parametrize("place", ["_begin_collect", "order"])
+def test_a_nested_collect_between_drain_and_candidates_is_served(
+    path: Path, manager: SlidingWindowMapManager, place: str
+) -> None:
     """Its own release was not drained yet, and its request must not be taken back with the work undone."""
     cursor = use(manager, path, 0)
 
@@ -170,7 +172,7 @@ def test_a_nested_collect_between_drain_and_candidates_is_served(path: Path, man
         cursor.close()
         manager.collect()
 
-    at_the_entry_of("_candidates", act)
+    at_the_entry_of(place, act)
     manager.collect()
     assert_books_match_kernel(manager, path)
     assert manager.num_file_handles() == 0
@@ -179,17 +181,17 @@ def test_a_nested_collect_between_drain_and_candidates_is_served(path: Path, man
 def test_a_region_whose_pin_died_under_a_tombstone_can_be_evicted_later(
     path: Path, manager: SlidingWindowMapManager
 ) -> None:
-    """It was out of the queue by then, since an evictor had met it pinned, and a view kept it from being unmapped."""
+    """The policy did not know it by then, since an eviction had met it pinned, and a view kept it mapped."""
     cursor = use(manager, path, 0)
     view = cursor.buffer()
-    tables = manager._core.tables
-    (hold,) = tables.holds.values()
+    tables = manager._pool.tables
+    (frame,) = tables.frames.values()
     cursor.unuse_region()
     manager.stats()
-    tables.idle.holds.clear()
-    flight = Flight()
-    assert tables.bury(flight, hold)
-    tables.finished.append(flight)
+    tables.replacement.forgotten(frame)
+    unload = Unload()
+    assert tables.begin_unload(unload, frame)
+    tables.finished.append(unload)
     manager.stats()
     view.release()
     assert manager.collect() == 1
@@ -218,7 +220,7 @@ def test_an_error_of_a_handler_in_a_drain_is_not_taken_for_our_own(
 ) -> None:
     """It comes out of the call that it struck, and the region stays evictable."""
     cursor = use(manager, path, 0)
-    hold = next(iter(manager._core.tables.holds.values()))
+    frame = next(iter(manager._pool.tables.frames.values()))
 
     class Pins(set[object]):
         @override
@@ -226,7 +228,7 @@ def test_an_error_of_a_handler_in_a_drain_is_not_taken_for_our_own(
             super().remove(element)
             raise error("a slip in somebody's handler")
 
-    vars(Hold)["pins"].__set__(hold, Pins(hold.pins))
+    vars(Frame)["pins"].__set__(frame, Pins(frame.pins))
     cursor.unuse_region()
     with pytest.raises(error, match="a slip"):
         manager.stats()
@@ -249,9 +251,9 @@ def test_close_is_one_step(path: Path, manager: SlidingWindowMapManager, monkeyp
     """Whoever has seen that the manager is closed finds no window any more."""
     cursor = use(manager, path, 0, 1)
     outcomes: list[type[Exception] | bool] = []
-    let_go = Evictor._let_go
+    let_go = Pool._let_go
 
-    def look_in_between(self: Evictor, *arguments: object) -> None:
+    def look_in_between(self: Pool, *arguments: object) -> None:
         def look() -> None:
             acts: list[Callable[[], WindowCursor]] = [
                 lambda: manager.make_cursor(path),
@@ -266,7 +268,7 @@ def test_close_is_one_step(path: Path, manager: SlidingWindowMapManager, monkeyp
         in_another_thread(look)
         let_go(self, *arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # passed on
 
-    monkeypatch.setattr(Evictor, "_let_go", look_in_between)
+    monkeypatch.setattr(Pool, "_let_go", look_in_between)
     manager.close()
     assert outcomes == [ManagerClosedError, ManagerClosedError]
 
@@ -282,7 +284,7 @@ def test_a_close_that_is_refused_has_done_nothing(path: Path, manager: SlidingWi
         except ReentrantCallError as error:
             refused.append(error)
 
-    at_the_entry_of("_candidates", act)
+    at_the_entry_of("_begin_collect", act)
     manager.collect()
     assert len(refused) == 1
     assert use(manager, path, 1).is_valid()
@@ -290,13 +292,13 @@ def test_a_close_that_is_refused_has_done_nothing(path: Path, manager: SlidingWi
 
 def test_a_handler_in_a_waiter_does_not_wait_for_itself(path: Path, manager: SlidingWindowMapManager) -> None:
     """What a waiter waits for has no Python inside in which a handler could strike: it is a lock of its own."""
-    flight = Flight()
-    waiter = flight.join()
+    flying = InFlight()
+    waiter = flying.join()
     assert isinstance(waiter, type(threading.Lock()))
     assert not waiter.acquire(timeout=0)
-    flight.finish()
+    flying.finish()
     assert waiter.acquire(timeout=0)
-    assert flight.join().acquire(timeout=0), "who comes when it is over does not wait"
+    assert flying.join().acquire(timeout=0), "who comes when it is over does not wait"
     use(manager, path, 0)
 
 
@@ -306,14 +308,14 @@ def test_a_reader_that_is_overtaken_by_the_end_of_the_access_leaves_no_pin(
     """It is about to move the buffer to another window."""
     content = path.read_bytes()
     buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
-    move = Position.move
+    move = CursorState.move
 
-    def move_after_the_end(self: Position, offset: int, size: int, flags: int) -> None:
-        monkeypatch.setattr(Position, "move", move)
+    def move_after_the_end(self: CursorState, offset: int, size: int, flags: int) -> None:
+        monkeypatch.setattr(CursorState, "move", move)
         in_another_thread(buffer.end_access)
         move(self, offset, size, flags)
 
-    monkeypatch.setattr(Position, "move", move_after_the_end)
+    monkeypatch.setattr(CursorState, "move", move_after_the_end)
     assert buffer[3 * GRANULE] == content[3 * GRANULE]
     assert (len(buffer), manager.stats().pinned_regions) == (0, 0)
     assert buffer.begin_access()
@@ -325,13 +327,13 @@ def test_an_end_of_the_access_that_comes_last_ends_what_another_thread_has_bound
 ) -> None:
     """The other thread binds the buffer to a new cursor in the middle of it."""
     buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
-    fresh = Position.fresh
+    fresh = CursorState.fresh
 
-    def fresh_after_another_binds(self: Position) -> Position:
-        monkeypatch.setattr(Position, "fresh", fresh)
+    def fresh_after_another_binds(self: CursorState) -> CursorState:
+        monkeypatch.setattr(CursorState, "fresh", fresh)
         in_another_thread(lambda: buffer.begin_access(use(manager, path, 2), 2 * GRANULE, 9))
         return fresh(self)
 
-    monkeypatch.setattr(Position, "fresh", fresh_after_another_binds)
+    monkeypatch.setattr(CursorState, "fresh", fresh_after_another_binds)
     buffer.end_access()
     assert (len(buffer), manager.stats().pinned_regions) == (0, 0)

@@ -65,11 +65,11 @@ class WatchedLock:
 def watch(manager: SlidingWindowMapManager, *, lies: bool = False) -> WatchedLock:
     """Put a substitute in the place of the manager's lock."""
     watched = WatchedLock(lies=lies)
-    manager._core.evictor.guard_by(cast(threading.Lock, watched))
+    manager._pool.monitor.guard_by(cast(threading.Lock, watched))
     return watched
 
 
-class Scene:
+class Fixture:
     """A manager whose windows are all mapped, a cursor and a buffer in it, and a twin of either elsewhere."""
 
     def __init__(self, manager: SlidingWindowMapManager, path: Path) -> None:
@@ -88,85 +88,85 @@ class Scene:
         return offset, self.content[offset : offset + 9]
 
 
-def hit(scene: Scene, number: int) -> None:
+def hit(fixture: Fixture, number: int) -> None:
     """Stay in a window."""
-    assert scene.cursor.use_region(number % 1000, 9).ofs_begin() == number % 1000
+    assert fixture.cursor.use_region(number % 1000, 9).ofs_begin() == number % 1000
 
 
-def take_buffer(scene: Scene, _: int) -> None:
+def take_buffer(fixture: Fixture, _: int) -> None:
     """Take a view of what the cursor stands on."""
-    assert bytes(scene.cursor.buffer()[:9]) == scene.content[scene.cursor.ofs_begin() :][:9]
+    assert bytes(fixture.cursor.buffer()[:9]) == fixture.content[fixture.cursor.ofs_begin() :][:9]
 
 
-def view(scene: Scene, number: int) -> None:
+def view(fixture: Fixture, number: int) -> None:
     """Look into another window."""
-    offset, expected = scene.at(number)
-    assert bytes(scene.cursor.view(offset, 9)) == expected
+    offset, expected = fixture.at(number)
+    assert bytes(fixture.cursor.view(offset, 9)) == expected
 
 
-def read(scene: Scene, number: int) -> None:
+def read(fixture: Fixture, number: int) -> None:
     """Read from another window."""
-    offset, expected = scene.at(number)
-    assert scene.cursor.read(offset, 9) == expected
+    offset, expected = fixture.at(number)
+    assert fixture.cursor.read(offset, 9) == expected
 
 
-def index(scene: Scene, number: int) -> None:
+def index(fixture: Fixture, number: int) -> None:
     """Index the buffer inside its window."""
-    assert scene.buffer[number % 1000] == scene.content[number % 1000]
+    assert fixture.buffer[number % 1000] == fixture.content[number % 1000]
 
 
-def cut(scene: Scene, number: int) -> None:
+def cut(fixture: Fixture, number: int) -> None:
     """Slice the buffer inside its window."""
-    assert scene.buffer[number % 1000 : number % 1000 + 9] == scene.content[number % 1000 :][:9]
+    assert fixture.buffer[number % 1000 : number % 1000 + 9] == fixture.content[number % 1000 :][:9]
 
 
-def slide(scene: Scene, number: int) -> None:
+def slide(fixture: Fixture, number: int) -> None:
     """Slice the buffer across two windows, and index another one."""
     first = (number % (REGIONS - 1) + 1) * GRANULE
-    assert scene.buffer[first - 3 : first + 6] == scene.content[first - 3 : first + 6]
-    assert scene.buffer[number % REGIONS * GRANULE] == scene.content[number % REGIONS * GRANULE]
+    assert fixture.buffer[first - 3 : first + 6] == fixture.content[first - 3 : first + 6]
+    assert fixture.buffer[number % REGIONS * GRANULE] == fixture.content[number % REGIONS * GRANULE]
 
 
-def move(scene: Scene, number: int) -> None:
+def move(fixture: Fixture, number: int) -> None:
     """Go to another window."""
-    offset, expected = scene.at(number)
-    assert bytes(scene.cursor.use_region(offset, 9).buffer()) == expected
+    offset, expected = fixture.at(number)
+    assert bytes(fixture.cursor.use_region(offset, 9).buffer()) == expected
 
 
-def move_for_as_much_as_possible(scene: Scene, number: int) -> None:
+def move_for_as_much_as_possible(fixture: Fixture, number: int) -> None:
     """The same without a size."""
-    offset, expected = scene.at(number)
-    assert bytes(scene.cursor.use_region(offset).buffer()[:9]) == expected
+    offset, expected = fixture.at(number)
+    assert bytes(fixture.cursor.use_region(offset).buffer()[:9]) == expected
 
 
-def release(scene: Scene, number: int) -> None:
+def release(fixture: Fixture, number: int) -> None:
     """Let go, and come back."""
-    scene.cursor.unuse_region()
-    assert not scene.cursor.is_valid()
-    move(scene, number)
+    fixture.cursor.unuse_region()
+    assert not fixture.cursor.is_valid()
+    move(fixture, number)
 
 
-def copy_and_drop(scene: Scene, number: int) -> None:
+def copy_and_drop(fixture: Fixture, number: int) -> None:
     """Copy the cursor, assign it to another one, and drop both."""
-    twin = scene.new()
-    twin.assign(copy.copy(scene.cursor))
-    offset, expected = scene.at(number)
+    twin = fixture.new()
+    twin.assign(copy.copy(fixture.cursor))
+    offset, expected = fixture.at(number)
     assert bytes(twin.use_region(offset, 9).buffer()) == expected
 
 
-def ask(scene: Scene, _: int) -> None:
+def ask(fixture: Fixture, _: int) -> None:
     """Ask what can be asked."""
-    region = scene.cursor.region()
+    region = fixture.cursor.region()
     assert region is not None
     assert region.client_count() >= 2
-    assert (scene.manager.num_file_handles(), scene.manager.mapped_memory_size()) == (REGIONS, REGIONS * GRANULE)
-    assert scene.manager.num_open_files() == 1
+    assert (fixture.manager.num_file_handles(), fixture.manager.mapped_memory_size()) == (REGIONS, REGIONS * GRANULE)
+    assert fixture.manager.num_open_files() == 1
 
 
-def repeat(act: Callable[[Scene, int], None], scene: Scene) -> None:
+def repeat(act: Callable[[Fixture, int], None], fixture: Fixture) -> None:
     """Do it again and again, a little different each time."""
     for number in range(ROUNDS):
-        act(scene, number)
+        act(fixture, number)
 
 
 STAYING: Final = (hit, take_buffer, index, cut, ask)
@@ -174,69 +174,69 @@ MOVING: Final = (view, read, slide, move, move_for_as_much_as_possible, release,
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def fixture(tmp_path: Path) -> Iterator[Fixture]:
     """Sixteen windows of one granule."""
     path = tmp_path / "file"
     write_pattern(path, REGIONS * GRANULE)
     with SlidingWindowMapManager(GRANULE) as manager:
-        yield Scene(manager, path)
+        yield Fixture(manager, path)
 
 
 @pytest.mark.parametrize("act", STAYING + MOVING, ids=lambda act: act.__name__)
 @pytest.mark.parametrize("lies", [False, True], ids=["a lock", "a lock that is taken after a look"])
 def test_it_never_waits_for_a_lock_that_another_thread_holds(
-    scene: Scene, act: Callable[[Scene, int], None], *, lies: bool
+    fixture: Fixture, act: Callable[[Fixture, int], None], *, lies: bool
 ) -> None:
     """Not even if the lock looked free: it is held for as long as the other thread works."""
-    lock = watch(scene.manager, lies=lies)
+    lock = watch(fixture.manager, lies=lies)
     assert lock.acquire()
     try:
-        in_threads(1, lambda _: repeat(act, scene))
+        in_threads(1, lambda _: repeat(act, fixture))
     finally:
         lock.release()
-    check_invariants(scene.manager)
+    check_invariants(fixture.manager)
 
 
 @pytest.mark.parametrize("act", STAYING, ids=lambda act: act.__name__)
-def test_staying_in_a_window_does_not_even_try_the_lock(scene: Scene, act: Callable[[Scene, int], None]) -> None:
-    lock = watch(scene.manager)
-    repeat(act, scene)
+def test_staying_in_a_window_does_not_even_try_the_lock(fixture: Fixture, act: Callable[[Fixture, int], None]) -> None:
+    lock = watch(fixture.manager)
+    repeat(act, fixture)
     assert lock.tries == 0
 
 
 @pytest.mark.parametrize("act", [move, move_for_as_much_as_possible], ids=lambda act: act.__name__)
 def test_moves_try_the_lock_once_in_as_many_as_there_are_regions(
-    scene: Scene, act: Callable[[Scene, int], None]
+    fixture: Fixture, act: Callable[[Fixture, int], None]
 ) -> None:
     """Not never: somebody must drain the releases while nothing misses."""
-    lock = watch(scene.manager)
+    lock = watch(fixture.manager)
     for number in range(MOVES):
-        act(scene, number)
+        act(fixture, number)
     assert 0 < lock.tries <= MOVES // REGIONS
 
 
-def test_the_queues_stay_short(scene: Scene) -> None:
+def test_the_queues_stay_short(fixture: Fixture) -> None:
     """A hundred thousand moves, and no miss that would drain the releases."""
-    tables = scene.manager._core.tables
+    tables = fixture.manager._pool.tables
     longest = 0
     for number in range(10 * MOVES):
-        scene.cursor.use_region(number * 7 % REGIONS * GRANULE, 9)
+        fixture.cursor.use_region(number * 7 % REGIONS * GRANULE, 9)
         longest = max(longest, len(tables.released))
     assert longest < 8 * REGIONS
-    assert len(tables.idle.holds) <= REGIONS
-    assert scene.manager.stats().acquisitions > 10 * MOVES
+    assert len(list(tables.replacement.order())) <= REGIONS
+    assert fixture.manager.stats().acquisitions > 10 * MOVES
 
 
-def test_a_mover_does_not_end_what_another_threads_calls_have_begun(scene: Scene) -> None:
-    """A flight that is over, and a nested collect that was refused, are for who holds the lock, on the way out."""
-    lock = watch(scene.manager)
-    evictor = scene.manager._core.evictor
+def test_a_mover_does_not_end_what_another_threads_calls_have_begun(fixture: Fixture) -> None:
+    """A load that is over, and a nested collect that was refused, are for who holds the lock, on the way out."""
+    lock = watch(fixture.manager)
+    pool = fixture.manager._pool
     with lock:
-        evictor.collect_wanted = True
-        in_threads(1, lambda _: repeat(move, scene))
-        assert evictor.collect_wanted
-    check_invariants(scene.manager)
-    assert scene.manager.num_file_handles() == 2
+        pool.collect_wanted = True
+        in_threads(1, lambda _: repeat(move, fixture))
+        assert pool.collect_wanted
+    check_invariants(fixture.manager)
+    assert fixture.manager.num_file_handles() == 2
 
 
 def test_a_mover_does_not_trim_what_another_thread_has_mapped_past_the_limit(
@@ -273,17 +273,17 @@ def test_an_exception_at_any_moment_never_leaves_the_lock_taken(tmp_path: Path) 
     chance = random.Random(0)
     manager = SlidingWindowMapManager(GRANULE)
     cursor = manager.make_cursor(path)
-    evictor = manager._core.evictor
+    pool = manager._pool
     with striking_alarm():
         for _ in range(STRIKES):
             cursor.use_region(0).use_region(GRANULE)
             try:
                 signal.setitimer(signal.ITIMER_REAL, chance.uniform(20e-6, 120e-6))
                 while True:
-                    evictor.tidy()
+                    pool.try_drain()
             except Struck:
                 pass
-            assert not evictor.lock.locked()
+            assert not pool.monitor.lock.locked()
     check_invariants(manager)
     assert bytes(cursor.use_region(GRANULE, 9).buffer()) == pattern(2 * GRANULE)[GRANULE : GRANULE + 9]
     manager.close()

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager, _cursor, _reading, _span
-from smmap_typed._sharing import unshared
+from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager
+from smmap_typed._handles import cursor as cursors
+from smmap_typed._handles import reading, span
+from smmap_typed._handles.sharing import unshared
 from support import GRANULE, pattern
 
 # Machine code has the answer built in.
@@ -27,7 +29,7 @@ def test_what_is_read_is_the_same(
 ) -> None:
     """By every step that slices what a cursor stands on, each from a memoryview made for it."""
     made: list[str] = []
-    for module in (_cursor, _span, _reading):
+    for module in (cursors, span, reading):
 
         def note(view: memoryview, name: str = module.__name__) -> memoryview:
             made.append(name.rpartition(".")[2])
@@ -43,7 +45,7 @@ def test_what_is_read_is_the_same(
     room = bytearray(4)
     assert SlidingWindowMapBuffer(cursor, 1).readinto(room) == 4
     assert room == pattern(5)[1:]
-    assert set(made) == {"_cursor", "_reading", "_span"}
+    assert set(made) == {"cursor", "reading", "span"}
     cursor.close()
     assert manager.collect() == 0
     assert bytes(view) == pattern(15)[5:]

@@ -1,4 +1,4 @@
-"""Threads and nested calls: single flight, waiting at limits, and calls from inside the library.
+"""Threads and nested calls: one load for each window, waiting at limits, and calls from inside the library.
 
 The proof under load is elsewhere; here each interleaving is forced by replacing a system call.
 """
@@ -81,7 +81,7 @@ def test_threads_that_miss_on_one_window_cause_one_mmap(path: Path, monkeypatch:
         assert region.client_count() == 1 + THREADS
 
 
-def test_when_the_flight_fails_the_next_thread_takes_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_the_load_fails_the_next_thread_takes_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread gets the error of its system call, and all others the window."""
     begun = threading.Semaphore(0)
     real_map = mmap.mmap
@@ -158,10 +158,10 @@ def test_a_move_that_finds_the_lock_taken_lets_the_holder_run(path: Path, monkey
     yields: list[float] = []
     monkeypatch.setattr(time, "sleep", yields.append)
     with SlidingWindowMapManager(GRANULE) as manager:
-        tables = manager._core.tables
+        tables = manager._pool.tables
         cursor = manager.make_cursor(path).use_region(0).use_region(GRANULE)
-        with manager._core.evictor.lock:
-            while len(tables.released) < tables.patience:
+        with manager._pool.monitor.lock:
+            while len(tables.released) < tables.drain_threshold:
                 cursor.use_region(0).use_region(GRANULE)
             assert yields == []
             cursor.use_region(0).use_region(GRANULE)
@@ -207,7 +207,7 @@ class TestNestedCalls:
     def test_collect_of_another_manager_leaves_its_books_right_at_once(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The interrupted call is another manager's, so nobody else would settle what the handler unmapped."""
+        """The interrupted call is another manager's, so nobody else would complete what the handler unmapped."""
         with SlidingWindowMapManager(GRANULE) as manager, SlidingWindowMapManager(GRANULE) as other:
             other.make_cursor(path).use_region(0).use_region(GRANULE)
             figures: list[tuple[int, int]] = []
@@ -223,7 +223,7 @@ class TestNestedCalls:
         """A handler interrupts the call of another manager, and is interrupted in its own critical section."""
         with SlidingWindowMapManager(GRANULE) as manager, SlidingWindowMapManager(GRANULE) as other:
             other.make_cursor(path).use_region(0).use_region(GRANULE)
-            tables = other._core.tables
+            tables = other._pool.tables
             figures: list[tuple[int, int]] = []
 
             def act() -> None:

@@ -1,0 +1,167 @@
+"""The built-in readers: they identify a file, open it, and bring one window of it into memory.
+
+Functions of ``os`` and ``mmap`` are looked up when they are called, since users and tests replace them. Readers know
+nothing of limits and pins, and are safe in any thread.
+"""
+
+import contextlib
+import errno
+import mmap
+import os
+import stat
+from typing import ClassVar, Final, final
+
+from smmap_typed import _platform
+from smmap_typed._platform import MIB, OPEN_FLAGS, PATH_FLAGS
+from smmap_typed._source import FileState, Source, state_of
+from smmap_typed._types import Target
+from smmap_typed.exceptions import FileChangedError
+
+__all__ = ["MmapReader", "PreadReader"]
+
+_NOT_READY: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
+
+
+class _FileReader:
+    """The steps that both readers share: identify a file, and open it."""
+
+    copies: ClassVar[bool]
+
+    def identify(self, source: Source) -> FileState:
+        """Return the state of the file that ``source`` names now: see ``Reader.identify``."""
+        target = source.target
+        try:
+            status = os.fstat(target) if isinstance(target, int) else os.stat(target)
+        except OverflowError:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), target) from None
+        state = _state(status, target)
+        source.check(state)
+        return state
+
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
+        """Open the file and check that it can serve a cursor that saw ``seen``: see ``Reader.open``."""
+        target = source.target
+        descriptor = _reopen(target, flags) if isinstance(target, int) else _open(target, flags)
+        try:
+            now = _state(os.fstat(descriptor), target)
+            # Usually the states are equal, and nothing more need be asked.
+            if now != seen:
+                source.check(now, descriptor)
+                self._check(seen, now, source, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _check(self, seen: FileState, now: FileState, source: Source, descriptor: int) -> None:
+        """Raise FileChangedError unless the open file, in the state ``now``, can serve a cursor that saw ``seen``."""
+        seen.check(now, source.target, copies=self.copies)
+        # If mtime was set back after a write, only ctime is new. A rename, a link or an unlink also sets ctime, but
+        # changes no byte.
+        if (
+            self.copies
+            and (now.size, now.links) == (seen.size, seen.links)
+            and now.ctime != seen.ctime
+            and source.still_leads_to(now, descriptor)
+        ):
+            raise FileChangedError(
+                source.target, f"it was changed: its inode at {now.ctime} ns, and at {seen.ctime} ns before"
+            )
+
+
+def _reopen(descriptor: int, flags: int) -> int:
+    """Return another descriptor of the file that the user has open, whose number the user may close and reuse.
+
+    Opens the name in /proc, where there is one, rather than call ``dup``: on overlayfs a descriptor from before the
+    first write maps the file of the lower layer, while ``fstat`` shows the upper one.
+    """
+    if PATH_FLAGS:
+        with contextlib.suppress(OSError):
+            return os.open(f"/proc/self/fd/{descriptor}", OPEN_FLAGS | flags)
+    return os.dup(descriptor)
+
+
+def _open(path: str | bytes, flags: int) -> int:
+    """Open a file as the builtin ``open`` does, and wait where that waits, but not for the writer of a FIFO."""
+    try:
+        return os.open(path, OPEN_FLAGS | flags)
+    except OSError as error:
+        if error.errno not in _NOT_READY:
+            raise
+    # Another process has a lease on the file, or it must be fetched from an archive, and OPEN_FLAGS say not to wait.
+    probe = os.open(path, OPEN_FLAGS | PATH_FLAGS) if PATH_FLAGS else None
+    try:
+        # Wait only for a regular file. With O_PATH, the file that is opened is the very one that is looked at here.
+        status = os.stat(path) if probe is None else os.fstat(probe)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file, so it has no windows", path)
+        name = path if probe is None else f"/proc/self/fd/{probe}"
+        return os.open(name, (OPEN_FLAGS & ~_platform.NOT_WAITING) | flags)
+    finally:
+        if probe is not None:
+            os.close(probe)
+
+
+def _state(status: os.stat_result, target: Target) -> FileState:
+    """Return the state in ``status``; OSError unless it is a regular file, since others have no size to cut."""
+    if not stat.S_ISREG(status.st_mode):
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
+        raise OSError(errno.EINVAL, "not a regular file, so it has no windows", target)
+    return state_of(status)
+
+
+@final
+class MmapReader(_FileReader):
+    """Maps windows. Nothing is copied, and a window shows bytes that are written to the file later."""
+
+    copies: ClassVar[bool] = False
+
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
+        """Map ``size`` bytes at ``offset`` for reading: see ``Reader.load``."""
+        try:
+            return _platform.map_file(descriptor, size, offset)
+        except ValueError:
+            # Usually the file has shrunk since it was opened.
+            if os.fstat(descriptor).st_size < seen.size:
+                raise FileChangedError(
+                    source.target, f"it has fewer bytes now than the {seen.size} that it had"
+                ) from None
+            raise
+
+
+@final
+class PreadReader(_FileReader):
+    """Reads windows into anonymous memory. Works on files that cannot be mapped, and a truncated file causes no signal.
+
+    The memory is an anonymous map rather than ``bytes``, because a map refuses to close while a view of it is alive.
+    """
+
+    copies: ClassVar[bool] = True
+
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
+        """Read ``size`` bytes at ``offset`` into new memory: see ``Reader.load``."""
+        memory = mmap.mmap(-1, size)
+        try:
+            done = 0
+            while done < size:
+                # Read 1 MiB at a time, so that the copy out of the short-lived bytes stays in the processor's cache.
+                piece = _platform.read_at(descriptor, min(size - done, MIB), offset + done)
+                if not piece:
+                    raise FileChangedError(source.target, f"it ends at {offset + done} bytes, inside a window")
+                memory[done : done + len(piece)] = piece
+                done += len(piece)
+            # The file may have been written since it was opened, and its windows must all hold one state of it.
+            now = _state(os.fstat(descriptor), source.target)
+            if now != seen:
+                # The open file is still the same one, even if its inode number has changed.
+                self._check(
+                    now._replace(size=seen.size, mtime=seen.mtime, ctime=seen.ctime, links=seen.links),
+                    now,
+                    source,
+                    descriptor,
+                )
+        except BaseException:
+            memory.close()
+            raise
+        return memory

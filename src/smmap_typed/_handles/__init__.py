@@ -1,0 +1,11 @@
+"""The handles: cursors, regions, buffers, file objects. Of the pool they use only the names that its package exports.
+
+``cursor``       the movable handle of smmap, and the hit
+``state``        a cursor's file and its placement on a window: the move
+``region``       a mapped window as users see it
+``reading``      bytes at any offset, across windows
+``span``         a range of a file, read through one state that slides along
+``indexing``     one byte or one slice of a span; ``search`` finds bytes in it; ``buffer`` is the whole sequence
+``mapped_file``  a binary file object over a span
+``sharing``      what threads must not share where there is no GIL
+"""

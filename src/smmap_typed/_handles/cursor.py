@@ -1,0 +1,302 @@
+"""Cursors: the movable handle on one file that users of smmap know.
+
+A method checks its arguments and delegates to the cursor's state (``state``) or reads through it (``reading``). Only
+the hit is implemented here.
+"""
+
+import mmap
+import os
+from types import TracebackType
+from typing import Self, SupportsIndex, final
+
+from typing_extensions import override
+
+from smmap_typed._arguments import natural
+from smmap_typed._handles import reading
+from smmap_typed._handles.region import Region
+from smmap_typed._handles.sharing import FREE_THREADED, unshared
+from smmap_typed._handles.state import NOWHERE, UNASSOCIATED, CursorState, no_file
+from smmap_typed._pool import Pool
+from smmap_typed._source import resolve, state_behind
+from smmap_typed._types import Advice, ManagerLike, PathLike, PathOrFd
+
+__all__ = ["WindowCursor"]
+
+
+@final
+class WindowCursor:
+    """A movable handle on one file that pins at most one region.
+
+    A manager's ``make_cursor`` makes cursors. Dropping the last reference to a cursor releases its region, in any
+    thread and at any moment. Every method may be called from any thread, also on a shared cursor. A chain such as
+    ``cursor.use_region(offset, size).buffer()`` is two steps, each of them atomic: on a *shared* cursor, another thread
+    may move the cursor between them. Use ``view`` or ``read`` there: each is one step and does not move the cursor.
+
+    ``WindowCursor(manager)`` makes a cursor without a file; ``assign`` gives it one.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, manager: ManagerLike | None = None) -> None:
+        # Only smmap needs this argument; here ``assign`` brings the manager along with the file.
+        del manager
+        # All that the cursor knows. ``assign`` replaces it as a whole, so a method should read it only once.
+        self._state: CursorState = UNASSOCIATED
+
+    @classmethod
+    def _on(cls, pool: Pool, path_or_fd: PathOrFd, advice: Advice | None) -> Self:
+        pool.check_open()
+        target = resolve(path_or_fd)
+        opened = state_behind(target) if isinstance(target, int) else None
+        cursor = cls()
+        cursor._state = CursorState(pool, path_or_fd, target, opened, None, advice)
+        return cursor
+
+    @classmethod
+    def _at(cls, state: CursorState) -> Self:
+        cursor = cls()
+        cursor._state = state
+        return cursor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __copy__(self) -> "WindowCursor":
+        """A cursor on the same file and region, with a pin of its own."""
+        state = self._state
+        state.is_valid()
+        return WindowCursor._at(state if state is UNASSOCIATED else state.copy())
+
+    @override
+    def __repr__(self) -> str:
+        state = self._state
+        if state is UNASSOCIATED:
+            return "<WindowCursor without a file>"
+        state.is_valid()
+        # Read once: another thread may move the cursor meanwhile.
+        _, frame, start, stop = state.placement
+        where = "nowhere" if frame.live_end < 0 else f"[{frame.begin + start}, {frame.begin + stop})"
+        return f"<WindowCursor on {state.target!r} at {where}>"
+
+    def use_region(self, offset: int = 0, size: int = 0, flags: int = 0) -> Self:
+        """Move to ``size`` bytes at ``offset``, mapping a window if needed, and return this cursor.
+
+        :param offset: bytes from the start of the file. At or past its end, the cursor becomes invalid.
+        :param size: bytes; 0 for as many as possible, which is at least half a window, or up to the end of the file.
+            A request of up to half a window is cut only by the end of the file. A larger one may be cut by the end of
+            its window; ``size()`` tells how many bytes the cursor is on.
+        :param flags: additional flags for ``os.open``, used only if the file must be opened; none that allow writing.
+        :raises ValueError: if an argument is negative, or if ``flags`` are used and allow writing.
+        :raises TypeError: if an argument is not an integer. A float may pass inside the current window, and is then
+            refused by ``buffer``.
+        :raises OSError: if the file cannot be opened or mapped.
+        :raises FileChangedError: if a new window is needed and the file was truncated; if it was replaced and the
+            manager has no open descriptor of it; or, with a reader that copies, if it was written to.
+        :raises HandleLimitError: if all handles are pinned.
+        :raises MemoryLimitError: under ``strict_memory``, if the window does not fit and nothing idle is left.
+        :raises CursorInvalidError: if the cursor has no file.
+        :raises ManagerClosedError: after the manager's ``close``.
+        :raises ReentrantCallError: in a handler that interrupted the library, if the call would have to wait.
+
+        After the first use of a cursor, staying in its window or moving to a mapped one does not wait for a lock. A
+        call that fails leaves the cursor where it was, except that at a hard limit its own window may be released, and
+        that a closed manager makes it invalid.
+        """
+        state = self._state
+        view, frame, _start, _stop = state.placement
+        begin = frame.begin
+        try:
+            stop = offset + size
+        except TypeError:
+            natural("offset", offset)
+            natural("size", size)
+            raise
+        # This is all of a hit: no call and no lock. ``live_end`` is -1 once the manager has discarded the region. A
+        # float passes here and is refused by buffer(), since checking the types would make a hit a tenth slower.
+        if begin <= offset < stop <= frame.live_end:
+            # ``swap`` is not needed: in compiled code nothing else runs after the placement was read, so the pin is the
+            # same and nothing is dropped.
+            state.placement = (view, frame, offset - begin, stop - begin)
+        elif not size and type(stop) is int and begin <= offset < frame.open_end <= frame.live_end:
+            # A hit without a size, which serves as much as there is. gitdb only asks in this way.
+            state.placement = (view, frame, offset - begin, frame.size)
+        else:
+            # This name would keep the old window pinned during the move.
+            del view
+            state.move(offset, size, flags)
+        return self
+
+    def unuse_region(self) -> None:
+        """Release the region; the cursor is invalid until ``use_region``. Idempotent; takes no lock."""
+        self._state.swap(NOWHERE)
+
+    def close(self) -> None:
+        """Release the region, as ``unuse_region`` does. The cursor keeps its file, so ``use_region`` works again."""
+        self.unuse_region()
+
+    def buffer(self) -> memoryview:
+        """A view of the bytes that the cursor is on, read-only and without a copy.
+
+        The bytes stay mapped while the view lives, even if the cursor moves on. Reading past the end of a file that
+        was truncated kills the process with SIGBUS, as with any map; ``reader="pread"`` avoids that.
+
+        :raises CursorInvalidError: if the cursor is on no region.
+        """
+        view, frame, start, stop = self._state.placement
+        if frame.live_end < 0:
+            view, _, start, stop = self._state.valid_placement()
+        try:
+            if FREE_THREADED:
+                view = unshared(view)
+            return view[start:stop]
+        except ValueError:
+            # force_map_handle_removal_win has released the memoryview since.
+            self._state.valid_placement()
+            raise
+
+    def map(self) -> mmap.mmap:
+        """The ``mmap`` object of the whole region, whose slices are ``bytes``.
+
+        Holding it pins nothing: it may be closed as soon as the cursor leaves the region.
+
+        :raises CursorInvalidError: if the cursor is on no region.
+        :raises io.UnsupportedOperation: with a reader that copies, as ``"pread"`` does.
+        """
+        frame = self._state.placement[1]
+        if frame.live_end < 0:
+            _, frame, _, _ = self._state.valid_placement()
+        return frame.map()
+
+    def view(self, offset: SupportsIndex, size: SupportsIndex) -> memoryview:
+        """Return a view of ``size`` bytes at ``offset``, or of fewer at the end of the file, without moving the cursor.
+
+        It needs no copy if one window holds the bytes; otherwise it is a view of one copy. The call is one atomic step,
+        so threads may make it on a shared cursor.
+
+        :raises: the errors of ``use_region``.
+        """
+        return reading.view(self._associated(), natural("offset", offset), natural("size", size))
+
+    def read(self, offset: SupportsIndex, size: SupportsIndex) -> bytes:
+        """Return ``size`` bytes at ``offset``, or fewer at the end of the file, without moving the cursor.
+
+        The bytes may lie in any number of windows; at most one is pinned at a time besides the cursor's own. The call
+        is one atomic step, so threads may make it on a shared cursor.
+
+        :raises: the errors of ``use_region``.
+        """
+        return reading.read(self._associated(), natural("offset", offset), natural("size", size))
+
+    def prefetch(self, offset: SupportsIndex, size: SupportsIndex) -> None:
+        """Ask the kernel to read ``size`` bytes at ``offset`` ahead. Maps nothing, and does not wait for the bytes.
+
+        The kernel is asked only on Linux, and only if the first or the last of the bytes is not in the page cache yet.
+
+        :raises: the errors of ``use_region``, except those about limits.
+        """
+        reading.prefetch(self._associated(), natural("offset", offset), natural("size", size))
+
+    def is_valid(self) -> bool:
+        """Whether the cursor is on a region."""
+        return self._state.is_valid()
+
+    def is_associated(self) -> bool:
+        """Whether the cursor has a file."""
+        state = self._state
+        # Like the other queries, this one drops the pin on a region that the manager has discarded.
+        state.is_valid()
+        return state is not UNASSOCIATED
+
+    def ofs_begin(self) -> int:
+        """The absolute offset of the first byte that the cursor is on.
+
+        :raises CursorInvalidError: if the cursor is on no region.
+        """
+        _, frame, start, _ = self._state.valid_placement()
+        return frame.begin + start
+
+    def ofs_end(self) -> int:
+        """The absolute offset one past the last byte that the cursor is on.
+
+        :raises CursorInvalidError: if the cursor is on no region.
+        """
+        _, frame, _, stop = self._state.valid_placement()
+        return frame.begin + stop
+
+    def size(self) -> int:
+        """How many bytes the cursor is on; 0 if it is invalid."""
+        state = self._state
+        _, _, start, stop = state.placement
+        return stop - start if state.is_valid() else 0
+
+    def includes_ofs(self, ofs: int) -> bool:
+        """Whether the cursor is on the byte at absolute offset ``ofs``; False if it is invalid."""
+        state = self._state
+        _, frame, start, stop = state.placement
+        return state.is_valid() and start <= ofs - frame.begin < stop
+
+    def region(self) -> Region | None:
+        """The region that the cursor is on; None if it is invalid."""
+        return self._state.region()
+
+    def file_size(self) -> int:
+        """The size in bytes of the file as this cursor sees it, fixed by the first use of the cursor.
+
+        :raises OSError: if there is no such file, or if it cannot be opened.
+        :raises CursorInvalidError: if the cursor has no file.
+        """
+        return self._associated().file().size
+
+    def path_or_fd(self) -> PathOrFd:
+        """The object that was given to ``make_cursor``, unchanged.
+
+        :raises CursorInvalidError: if the cursor has no file.
+        """
+        return self._associated().given
+
+    def path(self) -> PathLike:
+        """The path that was given to ``make_cursor``, unchanged.
+
+        :raises ValueError: if the cursor was made from a descriptor, or has no file.
+        """
+        given = self.path_or_fd()
+        if isinstance(given, int):
+            raise ValueError(f"the cursor was made from descriptor {given}, not from a path; use fd()")
+        return given
+
+    def fd(self) -> int:
+        """The descriptor that was given to ``make_cursor``.
+
+        :raises ValueError: if the cursor was made from a path, or has no file.
+        """
+        given = self.path_or_fd()
+        if not isinstance(given, int):
+            raise ValueError(f"the cursor was made from path {os.fspath(given)!r}, not from a descriptor; use path()")
+        return given
+
+    def assign(self, rhs: "WindowCursor") -> None:
+        """Become a copy of ``rhs``: take its manager, file and region, with a pin of its own.
+
+        :raises TypeError: if ``rhs`` is not a cursor.
+        """
+        if not isinstance(rhs, WindowCursor):
+            raise TypeError(f"a cursor can be assigned a WindowCursor, not {type(rhs).__name__}")
+        self._replace(rhs.__copy__()._state)
+
+    def _replace(self, state: CursorState) -> CursorState:
+        """Set the state, and return the previous one for the caller to drop: see ``CursorState.swap``."""
+        before = self._state
+        self._state = state
+        return before
+
+    def _associated(self) -> CursorState:
+        state = self._state
+        if state is UNASSOCIATED:
+            raise no_file()
+        state.is_valid()
+        return state

@@ -1,0 +1,82 @@
+"""Indexing: one byte or one slice of a span, the hot path of a buffer.
+
+The class is apart from the buffer so that it can be compiled: a native class that derives from ``Sequence`` would
+accept weak references, which mypyc does not clear.
+"""
+
+import operator
+from typing import Final, SupportsIndex, TypeAlias, final, overload
+
+from smmap_typed._compiling import mypyc_attr
+from smmap_typed._handles.span import UNBOUND, Span
+
+__all__ = ["Indexed"]
+
+Slice: TypeAlias = "slice[SupportsIndex | None, SupportsIndex | None, SupportsIndex | None]"
+
+# Compiled code reads a Final directly, but looks up the name of a built-in at each use.
+_slice: Final = slice
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Indexed:
+    """The compiled part of a buffer: indexes and slices the bytes of a span."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self) -> None:
+        # Replaced as a whole, so a method should read it only once.
+        self._span: Span = UNBOUND
+
+    @final
+    def __len__(self) -> int:
+        return self._span.length
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+
+    @overload
+    def __getitem__(self, index: Slice) -> bytes: ...
+
+    @final
+    def __getitem__(self, index: "SupportsIndex | Slice") -> int | bytes:
+        span = self._span
+        length = span.length
+        # The exact type comes first: isinstance() takes twice as long for an int, which is no slice, as for a slice.
+        if type(index) is not int and isinstance(index, _slice):
+            # Bounds that are in range, without a step, are what indices() would return, so the call is saved.
+            low, high, step = index.start, index.stop, index.step
+            if not (type(low) is int and type(high) is int and 0 <= low <= high <= length and step is None):
+                low, high, step = index.indices(length)
+                if step != 1:
+                    return span.picked(range(low, high, step))
+            placement = span.state.placement
+            frame = placement[1]
+            begin = frame.begin
+            first, last = low + span.begin, high + span.begin
+            # A hit: one window holds the slice. A slice of the map is bytes, without a memoryview in between.
+            if begin <= first < last <= frame.live_end:
+                mapping = frame.mapping
+                if mapping is not None:
+                    try:
+                        return mapping[first - begin : last - begin]
+                    except ValueError:
+                        # The map is closed. Compiled code drops ``placement``, whose view keeps the map open, right
+                        # after its last use, so the window may have been unmapped since.
+                        pass
+            # This name would keep its window pinned during the read.
+            del placement
+            return span.read(low, high)
+        number = index if type(index) is int else operator.index(index)
+        if number < 0:
+            number += length
+        if not 0 <= number < length:
+            raise IndexError(f"index {index} is out of range for {length} bytes")
+        view, frame, _start, _stop = span.state.placement
+        offset = number + span.begin
+        begin = frame.begin
+        if begin <= offset < frame.live_end:
+            return view[offset - begin]
+        # This name would keep its window pinned during the read.
+        del view
+        return span.read(number, number + 1)[0]

@@ -1,0 +1,131 @@
+"""Mapped files: a binary file object over windows, for code that takes file objects.
+
+A ``MappedFile`` is an ``io.BufferedReader`` that reads from a span over windows instead of a descriptor, so buffering,
+lines, ``peek`` and the lock of each object come from the standard library. Small reads and lines run in C, at the price
+of a second copy for reads of less than ``BUFFERED`` bytes. Larger reads are copied once, except for their tail.
+"""
+
+import io
+import os
+import sys
+from typing import Final, final
+
+from typing_extensions import Buffer, override
+
+from smmap_typed._arguments import natural
+from smmap_typed._handles.cursor import WindowCursor
+from smmap_typed._handles.span import Span
+from smmap_typed._types import PathOrFd
+
+__all__ = ["MappedFile"]
+
+BUFFERED: Final = 16 * 1024
+"""Bytes that are copied at once for small reads: few enough for the processor's nearest cache, so that a read at a
+random place is cheap, and enough that the Python code between two copies hardly slows down the reading of lines."""
+
+
+@final
+class MappedFile(io.BufferedReader):
+    """All or part of a file as a binary file object for reading, made by a manager's ``open``.
+
+    It supports what the result of ``open(path, "rb")`` supports: ``read``, ``read1``, ``readinto``, ``readline``,
+    ``peek``, ``seek``, ``tell``, iteration, ``closed``, use as a context manager and in ``io.TextIOWrapper``. The
+    differences:
+
+    - It ends where the file ended when it was opened. Bytes that are appended later are not in it.
+    - If the file is replaced or deleted, reads go on in the file that was opened, since the manager keeps a descriptor
+      of it open. Where the manager could keep none, a read that needs a new window opens the path again: it raises
+      FileChangedError if the path leads to another file or to a shorter one, and OSError if it leads to none.
+    - If the file was truncated, or written to under ``reader="pread"``, a read that needs a new window raises
+      FileChangedError.
+    - ``fileno`` raises ``io.UnsupportedOperation``: the object owns no descriptor, and the manager may close the one
+      that it keeps.
+    - A seek to before the start raises ValueError.
+    - Each object pins at most one window; it pins none before the first read and after ``close``.
+
+    After a read that failed, the position is the one that ``io.BufferedReader`` left, so seek before reading on.
+
+    Each object has one position, so threads that read the same file should open one object each; the objects share the
+    windows. Calls on one object take turns, as on any ``io.BufferedReader``. As there, a handler that interrupts a call
+    on an object and calls the same object gets a RuntimeError, and a child process that is forked while another thread
+    is in a call on the object must not use it. The raw object that ``detach`` returns has no such lock.
+    """
+
+    def __init__(self, cursor: WindowCursor, offset: int, size: int | None) -> None:
+        super().__init__(_Windows(cursor, offset, size), BUFFERED)
+
+
+class _Windows(io.RawIOBase):
+    """The raw reader of a ``MappedFile``: the bytes of a span, with a position."""
+
+    # The BufferedReader asks for it at each of its calls. The property of the base class is slower: it looks up an
+    # attribute that is not there.
+    closed: bool = False
+
+    def __init__(self, cursor: WindowCursor, offset: int, size: int | None) -> None:
+        # First, because the finaliser of the base class calls close(), even if the rest of this constructor fails.
+        self._cursor: Final = cursor
+        first = natural("offset", offset)
+        length = sys.maxsize if size is None else natural("size", size)
+        self.name: Final[PathOrFd] = cursor.path_or_fd()
+        """The path or descriptor as the user gave it."""
+        self.mode: Final = "rb"
+        # To tell the size, the cursor looks at the file, so a file that cannot be opened is an error now. Nothing is
+        # mapped yet.
+        self._span: Final = Span(cursor._state, first, min(length, max(cursor.file_size() - first, 0)), 0)
+        self._at = 0
+        """The index at which the next read begins. Written under the lock of the BufferedReader."""
+
+    @override
+    def readable(self) -> bool:
+        return self._is_open()
+
+    @override
+    def seekable(self) -> bool:
+        return self._is_open()
+
+    @override
+    def readinto(self, target: Buffer, /) -> int:
+        self._is_open()
+        with memoryview(target) as whole, whole.cast("B") as room:
+            done = self._span.readinto(room, self._at)
+        self._at += done
+        return done
+
+    @override
+    def readall(self) -> bytes:
+        self._is_open()
+        data = self._span.read(self._at, self._span.length)
+        self._at += len(data)
+        return data
+
+    @override
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        self._is_open()
+        place = offset
+        if whence == os.SEEK_CUR:
+            place += self._at
+        elif whence == os.SEEK_END:
+            place += self._span.length
+        elif whence != os.SEEK_SET:
+            raise ValueError(f"whence must be 0, 1 or 2, got {whence}")
+        if place < 0:
+            raise ValueError(f"a position must not be negative, got {place}")
+        self._at = place
+        return place
+
+    @override
+    def tell(self) -> int:
+        self._is_open()
+        return self._at
+
+    @override
+    def close(self) -> None:
+        # The finaliser of the base class calls this too, in any thread; releasing a window waits for nothing.
+        self.closed = True  # pyright: ignore[reportIncompatibleMethodOverride] - see above
+        self._cursor.close()
+
+    def _is_open(self) -> bool:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+        return True

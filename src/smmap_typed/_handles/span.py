@@ -1,0 +1,145 @@
+"""Spans: a range of one file as bytes, read through one cursor state that slides along.
+
+A buffer is bound to a span. The fields of a span never change, so a thread that has read it goes on reading the same
+bytes even while another thread binds the buffer to something else.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Final, final
+
+from smmap_typed._handles import reading
+from smmap_typed._handles.sharing import FREE_THREADED, unshared
+from smmap_typed._handles.state import NOWHERE, UNASSOCIATED, CursorState
+from smmap_typed.exceptions import SmmapError
+
+__all__ = ["PIECE", "UNBOUND", "Span"]
+
+PIECE: Final = 256 * 1024
+"""Bytes. Searches and iteration copy the file in pieces of this size: small enough for the processor's cache, and large
+enough that the overhead of a piece does not matter."""
+
+
+@final
+class Span:
+    """``length`` bytes of a file from ``begin``. Indices are relative to ``begin`` and must be in range."""
+
+    __slots__ = ("begin", "flags", "length", "state")
+
+    def __init__(self, state: CursorState, begin: int, length: int, flags: int) -> None:
+        self.state: Final = state
+        """The state that slides along; it belongs to the buffer or the file object."""
+        self.begin: Final = begin
+        """Bytes, absolute in the file."""
+        self.length: Final = length
+        """Bytes."""
+        self.flags: Final = flags
+        """Additional flags for ``os.open``."""
+
+    def read(self, low: int, high: int) -> bytes:
+        """Return the bytes between two indices. If one window holds them, the state moves to it."""
+        if low >= high:
+            return b""
+        state = self.state
+        low += self.begin
+        high += self.begin
+        frame = state.placement[1]
+        if not frame.begin <= low < high <= frame.live_end:
+            state.move(low, high - low, self.flags)
+        view = self._in_this_window(low, high)
+        if view is not None:
+            return view.tobytes()
+        # The bytes lie in more than one window, or another thread has moved the state on.
+        with self._travelling(high - 1):
+            return reading.read_from(state, state.file(), low, high)
+
+    def readinto(self, room: memoryview, low: int) -> int:
+        """Fill ``room`` with the bytes from index ``low`` on, and return how many were copied."""
+        high = min(low + len(room), self.length)
+        if low >= high:
+            return 0
+        view = self._in_this_window(self.begin + low, self.begin + high)
+        if view is not None:
+            room[: high - low] = view
+            return high - low
+        done = 0
+        state = self.state
+        with self._travelling(self.begin + high - 1):
+            for piece in reading.pieces(state, state.file(), self.begin + low, self.begin + high):
+                room[done : done + len(piece)] = piece
+                done += len(piece)
+        return done
+
+    def views(self, low: int, high: int) -> Iterator[memoryview]:
+        """Yield the bytes between two indices without a copy, one view per window: see ``reading.pieces``."""
+        if low < high:
+            state = self.state
+            with self._travelling(self.begin + high - 1):
+                yield from reading.pieces(state, state.file(), self.begin + low, self.begin + high)
+
+    def view(self) -> memoryview:
+        """Return all of the bytes: without a copy if one window holds them, else as a view of one copy."""
+        low, high = self.begin, self.begin + self.length
+        if low < high:
+            self.state.move(low, high - low, self.flags)
+        view = self._in_this_window(low, high)
+        return memoryview(self.read(0, self.length)) if view is None else view
+
+    def _in_this_window(self, low: int, high: int) -> memoryview | None:
+        """Return the bytes between two absolute offsets if the window that the state is on holds them all."""
+        view, frame, _start, _stop = self.state.placement
+        if not frame.begin <= low < high <= frame.live_end:
+            return None
+        if FREE_THREADED:
+            view = unshared(view)
+        return view[low - frame.begin : high - frame.begin]
+
+    def pieces(self, low: int, high: int) -> Iterator[bytes]:
+        """Yield the bytes between two indices in pieces."""
+        for start in range(low, high, PIECE):
+            yield self.read(start, min(start + PIECE, high))
+
+    def pieces_backwards(self) -> Iterator[bytes]:
+        """Yield all the bytes in pieces, the last piece first."""
+        for stop in range(self.length, 0, -PIECE):
+            yield self.read(max(stop - PIECE, 0), stop)
+
+    def picked(self, indices: range) -> bytes:
+        """Return the bytes at ``indices``, read in pieces so that a large step over a huge file takes little memory."""
+        at_once = max(PIECE // abs(indices.step), 1)
+        parts: list[bytes] = []
+        for first in range(0, len(indices), at_once):
+            some = indices[first : first + at_once]
+            low, high = min(some[0], some[-1]), max(some[0], some[-1])
+            parts.append(self.read(low, high + 1)[:: abs(some.step)][:: 1 if some.step > 0 else -1])
+        return b"".join(parts)
+
+    @contextmanager
+    def _travelling(self, last: int) -> Generator[None]:
+        """Release the state's window, so that one is pinned at a time, and at the end move to the byte at ``last``.
+
+        After an exception the state goes back to where it was, if that window is still mapped.
+        """
+        state = self.state
+        # The memoryview is the pin, so no name may keep it, not even a throw-away one.
+        placement = state.placement
+        frame, start, stop = placement[1], placement[2], placement[3]
+        del placement
+        state.swap(NOWHERE)
+        try:
+            yield
+        except BaseException:
+            state.go(frame, start, stop)
+            raise
+        # This only helps the next read. The bytes have been read, so a failure does not matter.
+        try:
+            state.move(last, 1, self.flags)
+        except TimeoutError:
+            # A signal handler raised it: no system call here does.
+            raise
+        except (OSError, SmmapError):
+            return
+
+
+UNBOUND: Final = Span(UNASSOCIATED, 0, 0, 0)
+"""The span of a buffer without a file."""
