@@ -35,7 +35,8 @@ class _FileReader:
         except OverflowError:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF), target) from None
         state = _state(status, target)
-        source.check(state)
+        if source.opened is not None:
+            source.check(state)
         return state
 
     def open(self, source: Source, seen: FileState, flags: int) -> int:

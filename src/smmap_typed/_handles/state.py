@@ -208,7 +208,9 @@ class CursorState(Source):
         pool = self.pool
         frame = file.windows.get(pool.grid.start(offset, stop))
         # A name that is new, or led to another file before, must be registered under the lock.
-        if frame is None or pool.tables.names.get(self.name()) is not file:
+        target = self.target
+        name = target if type(target) is str else self.name()
+        if frame is None or pool.tables.names.get(name) is not file:
             return False
         view = pool.pin(frame)
         if view is None or self._keep(file) is not file:

@@ -109,7 +109,9 @@ class Pool(Monitored):
         listed when it is registered or mapped. Takes no lock unless the system is out of something.
         """
         state = self._identify(source)
-        tables, name = self.tables, source.name()
+        tables, target = self.tables, source.target
+        # As ``name`` does for a path, without the call: a cursor that is used once spends a part of its time here.
+        name = target if type(target) is str else source.name()
         file = tables.names.get(name)
         if file is not None and file.state == state:
             return file
