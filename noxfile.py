@@ -31,7 +31,9 @@ BENCHMARK_TESTS: Final = "tests/unit/project/test_benchmarks.py"
 PAGE_TESTS: Final = ("tests/unit/project/test_guarded_fields.py", "tests/unit/project/test_performance_page.py")
 WHEEL_TESTS: Final = "tests/packaging/test_wheels.py"
 # The state machines by themselves: the others show that machines find defects, or bring threads together.
-MACHINE_TESTS: Final = tuple(f"tests/stateful/test_{name}.py" for name in ("machine", "scripted", "lifetimes"))
+MACHINE_TESTS: Final = tuple(
+    f"tests/stateful/test_{name}.py" for name in ("machine", "copy_up", "scripted", "lifetimes")
+)
 
 
 def install(session: nox.Session, *groups: str) -> None:

@@ -1,9 +1,11 @@
 """The machines, played by hand: what a search comes to seldom, and what only a defective library shows."""
 
 import mmap
+import os
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -85,6 +87,45 @@ def test_a_read_that_fails_from_nowhere_leaves_the_buffer_nowhere() -> None:
         with pytest.raises(Refusal):
             model.read_into(Buffer(cursor, 0, 8 * GRANULE), 0, 5 * GRANULE)
         assert (cursor.region, model.acquisitions) == (None, 0)
+    finally:
+        disk.close()
+
+
+@contextmanager
+def no_overlay(folder: Path, contents: Mapping[str, bytes]) -> Generator[Path]:
+    """A folder in the place of an overlay: nothing is copied up here, but the disk cannot know."""
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    yield folder
+
+
+def test_the_first_write_to_a_lower_file_leaves_the_old_content_to_its_maps() -> None:
+    disk = Disk(SIZES, overlay=no_overlay)
+    try:
+        inode = disk.opened[0]
+        lower, before = inode.content, bytes(inode.content)
+        disk.append(inode, 5)
+        upper = inode.content
+        disk.rewrite(inode)
+        assert (bytes(lower), inode.content is upper) == (before, True)
+        assert disk.path(0).read_bytes() == upper
+        assert disk.maps_tell_numbers == kernel.IS_HEARD
+    finally:
+        disk.close()
+
+
+def test_a_lower_file_without_a_name_cannot_be_written() -> None:
+    disk = Disk(SIZES, overlay=no_overlay)
+    try:
+        inode = disk.opened[0]
+        before = bytes(inode.content)
+        disk.remove(0)
+        disk.append(inode, 5)
+        disk.truncate(inode, 5)
+        disk.touch(inode)
+        disk.rewrite(inode)
+        assert (bytes(inode.content), inode.is_lower) == (before, True)
+        assert os.pread(inode.descriptor, len(before) + 1, 0) == before
     finally:
         disk.close()
 

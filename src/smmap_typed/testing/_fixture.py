@@ -25,7 +25,7 @@ from smmap_typed.testing._agreement import (
     same_bytes,
 )
 from smmap_typed.testing._invariants import check_invariants
-from smmap_typed.testing.disk import Disk
+from smmap_typed.testing.disk import Disk, Overlay
 from smmap_typed.testing.model import Buffer, Model
 from smmap_typed.testing.regions import Cursor, Refusal, View
 from smmap_typed.testing.settings import ManagerSettings
@@ -63,14 +63,23 @@ class Fixture(RuleBasedStateMachine):
         self.at_the_end: Final = ExitStack()
 
     def set_up(
-        self, factory: Factory, settings: ManagerSettings, sizes: list[int], *, copies: bool
+        self,
+        factory: Factory,
+        settings: ManagerSettings,
+        sizes: list[int],
+        *,
+        copies: bool,
+        overlay: Overlay | None = None,
     ) -> MultipleResults[int]:
-        """Make files, the manager, its model, and a cursor on each path and each descriptor."""
+        """Make files, the manager, its model, and a cursor on each path and each descriptor.
+
+        With ``overlay``, the files are in the lower layer of an overlay: see ``Disk``.
+        """
         # Reference counting frees objects at once. The garbage collector, which may run at any time, has nothing to do.
         gc.disable()
         self.at_the_end.callback(gc.enable)
         self.settings = settings
-        self.disk = Disk([self.at(size) for size in sizes], settings.unit())
+        self.disk = Disk([self.at(size) for size in sizes], settings.unit(), overlay=overlay)
         self.at_the_end.callback(self.disk.close)
         # Other maps of anonymous memory in this process.
         self.strangers = {one.inode for one in kernel.mapped_ranges("/dev/zero")} if kernel.IS_HEARD else set[int]()

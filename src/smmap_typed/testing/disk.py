@@ -3,17 +3,25 @@
 Each operation changes the real files and, in the same step, plain byte arrays.
 """
 
+import mmap
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from smmap_typed import ALLOCATIONGRANULARITY
+from smmap_typed.testing import kernel
 from smmap_typed.testing.content import pattern
 
-__all__ = ["Disk", "Inode", "Source"]
+__all__ = ["Disk", "Inode", "Overlay", "Source"]
+
+Overlay: TypeAlias = Callable[[Path, Mapping[str, bytes]], AbstractContextManager[Path]]
+"""Mounts an overlay inside an empty directory, with files of these names and contents in its lower layer, and returns
+the merged directory."""
 
 _LARGEST: Final = 20
 """The largest size of a file, in units."""
@@ -25,9 +33,13 @@ class Inode:
     """One file, independent of its names."""
 
     descriptor: int
-    """Our own, for writing. It stays open, so that the system does not give the inode's number to another file."""
+    """Our own, for writing. It stays open, so that the system does not give the inode's number to another file. As
+    long as the file is in the lower layer, it is for reading."""
     number: int
     content: bytearray
+    """What the name shows. A copy-up replaces it: maps and descriptors from before show the old object for ever."""
+    is_lower: bool = False
+    """Whether the file is still in the lower layer of an overlay."""
 
 
 @final
@@ -45,12 +57,24 @@ class Disk:
     """Files in a temporary directory, each with a path and with a descriptor that a user has open.
 
     A file has at most 20 ``unit``s of bytes; operations that would make it larger stop there.
+
+    With ``overlay``, the first files are in the lower layer of an overlay. The first operation that writes to such a
+    file copies it up: path, device and inode number stay, and maps from before show the lower file for ever.
     """
 
-    def __init__(self, sizes: list[int], unit: int = ALLOCATIONGRANULARITY) -> None:
+    def __init__(self, sizes: list[int], unit: int = ALLOCATIONGRANULARITY, *, overlay: Overlay | None = None) -> None:
         self.largest: Final = _LARGEST * unit
         """The largest size of a file, in bytes."""
-        self.directory: Final = Path(tempfile.mkdtemp(prefix="smmap-stateful-"))
+        self._at_the_end: Final = ExitStack()
+        base = Path(tempfile.mkdtemp(prefix="smmap-stateful-"))
+        self._at_the_end.callback(shutil.rmtree, base)
+        lower: list[bytes] = []
+        if overlay is not None:
+            # Numbers that no other file's pattern has: those count from 1.
+            lower = [pattern(min(size, self.largest), -slot - 1) for slot, size in enumerate(sizes)]
+            contents = {f"file-{slot}": content for slot, content in enumerate(lower)}
+            base = self._at_the_end.enter_context(overlay(base, contents))
+        self.directory: Final = base
         self.device: Final = self.directory.stat().st_dev
         self.inodes: Final[list[Inode]] = []
         self.paths: Final[list[Inode | None]] = []
@@ -59,10 +83,13 @@ class Disk:
         """By slot: the file behind the descriptor now."""
         self.descriptors: Final[list[int]] = []
         """By slot: the descriptor's number, which never changes."""
+        self.maps_tell_numbers = True
+        """Whether the kernel shows the maps of a file under its inode number. Older kernels show those of a file that
+        was copied up under the number that it has in the upper layer."""
         self._clock = 0
         self._versions = 0
         for slot, size in enumerate(sizes):
-            self.paths.append(self._create(slot, size))
+            self.paths.append(self._find(slot, lower[slot]) if lower else self._create(slot, size))
             self.descriptors.append(os.open(self.path(slot), os.O_RDONLY))
             self.opened.append(self.inodes[-1])
 
@@ -70,7 +97,7 @@ class Disk:
         """Remove everything."""
         for descriptor in [*self.descriptors, *(inode.descriptor for inode in self.inodes)]:
             os.close(descriptor)
-        shutil.rmtree(self.directory)
+        self._at_the_end.close()
 
     def path(self, slot: int) -> Path:
         """The path of a slot, whether or not there is a file."""
@@ -109,6 +136,8 @@ class Disk:
 
     def append(self, inode: Inode, size: int) -> None:
         """Append ``size`` bytes."""
+        if not self._copy_up(inode):
+            return
         self._versions += 1
         end = len(inode.content)
         added = pattern(max(min(size, self.largest - end), 0), self._versions, end)
@@ -119,19 +148,26 @@ class Disk:
 
     def truncate(self, inode: Inode, size: int) -> None:
         """Truncate the file to ``size`` bytes, if it has more."""
+        if not self._copy_up(inode):
+            return
         del inode.content[size:]
         os.ftruncate(inode.descriptor, len(inode.content))
         self.touch(inode)
 
     def touch(self, inode: Inode) -> None:
         """Give the file a new modification time: the system's clock is too coarse for a difference at each step."""
+        if not self._copy_up(inode):
+            return
         self._clock += 1
         os.utime(inode.descriptor, ns=(self._clock, self._clock))
 
     def rewrite(self, inode: Inode) -> None:
         """Write other bytes in place, and set the times back, as ``cp -p`` and rsync do: only ctime tells."""
-        self._versions += 1
+        # Before the copy-up, which sets ctime.
         before = os.fstat(inode.descriptor)
+        if not self._copy_up(inode):
+            return
+        self._versions += 1
         inode.content[:] = pattern(len(inode.content), self._versions)
         os.pwrite(inode.descriptor, inode.content, 0)
         # Until the system's clock, by which it sets ctime, has ticked.
@@ -149,6 +185,36 @@ class Disk:
             os.dup2(fresh, self.descriptors[slot], inheritable=False)
             os.close(fresh)
             self.opened[slot] = inode
+
+    def _copy_up(self, inode: Inode) -> bool:
+        """Prepare to write: copy the file up if it is in the lower layer; False if it has lost its name there.
+
+        The system copies up what is opened for writing, and it can do so only by name.
+        """
+        if inode.is_lower:
+            if inode not in self.paths:
+                return False
+            upper = os.open(self.path(self.paths.index(inode)), os.O_RDWR)
+            os.dup2(upper, inode.descriptor, inheritable=False)
+            os.close(upper)
+            inode.content = bytearray(inode.content)
+            inode.is_lower = False
+            self.maps_tell_numbers &= kernel.IS_HEARD and self._is_told_by_maps(inode)
+        return True
+
+    def _is_told_by_maps(self, inode: Inode) -> bool:
+        """Whether the kernel shows a map that is made of the file now under its inode number."""
+        first = inode.number, 0
+        before = kernel.mapped_pages(self.directory)[first]
+        with mmap.mmap(inode.descriptor, 1, access=mmap.ACCESS_READ):
+            return kernel.mapped_pages(self.directory)[first] == before + 1
+
+    def _find(self, slot: int, content: bytes) -> Inode:
+        """Open the file that is at the path, in the lower layer."""
+        descriptor = os.open(self.path(slot), os.O_RDONLY)
+        inode = Inode(descriptor, os.fstat(descriptor).st_ino, bytearray(content), is_lower=True)
+        self.inodes.append(inode)
+        return inode
 
     def _create(self, slot: int, size: int) -> Inode:
         fresh = self.directory / "fresh"

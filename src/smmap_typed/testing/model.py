@@ -102,6 +102,8 @@ class Model(Regions):
         """``read``: the bytes from ``offset`` on. The cursor stays where it is."""
         data = self._collected(cursor, offset, size)
         self.trim()
+        # Last: if the regions of the file are gone by now, its descriptor may be kept instead.
+        self._know(cursor, self._see(cursor))
         return data
 
     def _collected(self, cursor: Cursor, offset: int, size: int) -> bytes:
@@ -116,7 +118,6 @@ class Model(Regions):
             reached = min(end, region.end)
             pieces.append(region.bytes_of(offset, reached))
             offset = reached
-        self._know(cursor, seen)
         return b"".join(pieces)
 
     # Views.
@@ -229,7 +230,9 @@ class Model(Regions):
         for region in idle:
             self.unmap(region)
         # A file keeps its descriptor as long as a cursor is on one of its regions.
-        self.kept[:] = [seen for seen in self.kept if any(self._is_on(cursor, seen) for cursor in self.cursors)]
+        for seen in list(self.kept):
+            if not any(self._is_on(cursor, seen) for cursor in self.cursors):
+                del self.kept[seen]
         return len(idle)
 
     def _is_on(self, cursor: Cursor, seen: Seen) -> bool:

@@ -46,6 +46,8 @@ class Region:
     seen: Seen
     begin: int
     size: int
+    content: bytearray
+    """The content of the file that the map shows. After a copy-up that is no longer the inode's content."""
     copied: bytes | None
     """The bytes at the time when the window was read, for readers that copy; otherwise None."""
 
@@ -62,7 +64,7 @@ class Region:
         """The bytes of the file from ``begin`` to ``end``, as far as they can be read."""
         if self.copied is not None:
             return self.copied[begin - self.begin : end - self.begin]
-        return bytes(self.seen.inode.content[begin:end])
+        return bytes(self.content[begin:end])
 
 
 @final
@@ -112,8 +114,8 @@ class Regions:
         self.cursors: Final[list[Cursor]] = []
         """Includes the cursors of buffers."""
         self.views: Final[list[View]] = []
-        self.kept: Final[list[Seen]] = []
-        """The files whose descriptor is kept, least recently used first."""
+        self.kept: Final[dict[Seen, bytearray]] = {}
+        """The files whose descriptor is kept, least recently used first, with the content that it maps."""
         self.acquisitions: int = 0
         self.misses: int = 0
         self.maps: int = 0
@@ -247,43 +249,49 @@ class Regions:
         if self.strict and size > self.memory:
             # No eviction can help, so there is none.
             raise Refusal(MemoryLimitError)
-        kept = seen in self.kept
-        if kept:
-            self.kept.remove(seen)
-            self.kept.append(seen)
+        inode = seen.inode
+        kept = self.kept.pop(seen, None)
+        # A descriptor from before a copy-up maps the lower file. Where none is kept, the name is opened again, and that
+        # is the upper file, which the contract allows: it is the same inode.
+        content = inode.content if kept is None else kept
+        if kept is not None:
+            self.kept[seen] = kept
         if len(self.regions) < self.handles and self.mapped() + size <= self.memory:
             self.release_descriptors(self.handles - 1)
         if newest:
             self.unmap_older(seen)
-        if not kept:
+        if kept is None:
             self.check_unchanged(source, seen)
         self.make_room(size)
         self.release_descriptors(self.handles - 1)
         # By a kept descriptor the file is opened no more, so only the call that maps or reads can find it changed.
-        if begin + size > len(seen.inode.content):
+        # It shows the size of the upper file, and what is read by it is in the upper file, too.
+        if begin + size > len(inode.content):
             raise Refusal(FileChangedError)
         self._check_copied(seen)
-        copied = bytes(seen.inode.content[begin : begin + size]) if self.copies else None
-        region = Region(seen, begin, size, copied)
+        copied = bytes(inode.content[begin : begin + size]) if self.copies else None
+        region = Region(seen, begin, size, content, copied)
         self.regions.append(region)
         self.maps += 1
         self.misses += 1
         self.mapped_past_limit |= self.mapped() > self.memory
         if seen not in self.kept and len(self.regions) + len(self.kept) < self.handles:
-            self.kept.append(seen)
+            self.kept[seen] = content
         return region
 
     def register(self, seen: Seen) -> None:
         """Keep a descriptor of a file that was looked at, and that nothing is known of yet, if a handle is free."""
         if seen not in self.kept and not any(region.seen == seen for region in self.regions):
+            # It is opened first, so the windows of older states count.
+            is_room = len(self.regions) + len(self.kept) < self.handles
             self.unmap_older(seen)
-            if len(self.regions) + len(self.kept) < self.handles:
-                self.kept.append(seen)
+            if is_room:
+                self.kept[seen] = seen.inode.content
 
     def release_descriptors(self, handles: int) -> None:
         """Keep no more descriptors than there are ``handles`` for regions and descriptors together."""
         while self.kept and len(self.regions) + len(self.kept) > handles:
-            del self.kept[0]
+            del self.kept[next(iter(self.kept))]
 
     def unmap_older(self, seen: Seen) -> None:
         """Unmap the idle regions of what the name led to before."""
