@@ -50,6 +50,7 @@ class Tables:
         "drain_threshold",
         "files",
         "finished",
+        "former",
         "frames",
         "in_flight",
         "inodes",
@@ -76,6 +77,8 @@ class Tables:
         self.names: Final[dict[str | int, File]] = {}
         """The listed file to which each name led last. Read without the lock: a file that is no longer listed is listed
         again when it is used."""
+        self.former: Final[dict[str | int, tuple[File, ...]]] = {}
+        """The other listed files to which each name led before: their idle windows go when the name is looked at."""
         self.inodes: Final[dict[tuple[int, int], tuple[File, ...]]] = {}
         """The listed files of each device and inode number, in the order in which they were listed. Read without the
         lock: each tuple is replaced as a whole, and a file that is no longer listed is listed again."""
@@ -140,14 +143,14 @@ class Tables:
         stale: list[Frame] = []
         if looked_at is None:
             for name in file.names:
-                self.names.setdefault(name, file)
+                self._find_by(name, file)
         else:
-            former = self.names.get(looked_at)
-            older = [other for other in siblings if other is not file and looked_at in other.names]
-            if former is not None and former is not file and former not in older:
-                older.append(former)
-            stale = [frame for other in older for frame in other.windows.values()]
+            newest = self.names.get(looked_at)
             self.names[looked_at] = file
+            self._forget_former(looked_at, file)
+            if newest is not None:
+                self._find_by(looked_at, newest)
+            stale = [frame for other in self.former.get(looked_at, ()) for frame in other.windows.values()]
             file.names[looked_at] = None
         if not file.serial:
             file.serial = self.next_serial
@@ -180,6 +183,7 @@ class Tables:
         for name in file.names:
             if self.names.get(name) is file:
                 del self.names[name]
+            self._forget_former(name, file)
         inode = file.state.device, file.state.inode
         others = tuple(other for other in self.inodes.get(inode, ()) if other is not file)
         if others:
@@ -187,6 +191,17 @@ class Tables:
         else:
             self.inodes.pop(inode, None)
         self.torn = torn
+
+    def _find_by(self, name: str | int, file: File) -> None:
+        """Have new cursors find ``file`` by that name, unless it leads to another one by now."""
+        former = self.former.get(name, ())
+        if self.names.setdefault(name, file) is not file and file not in former:
+            self.former[name] = (*former, file)
+
+    def _forget_former(self, name: str | int, file: File) -> None:
+        others = tuple(other for other in self.former.pop(name, ()) if other is not file)
+        if others:
+            self.former[name] = others
 
     def keep_descriptor(self, file: File, descriptor: Descriptor) -> None:
         """Keep ``descriptor`` for the next load of ``file``, if it has none and a handle is free."""
@@ -613,11 +628,12 @@ class Tables:
         for name in [name for name, file in self.names.items() if self.files.get(file.serial) is not file]:
             del self.names[name]
         self.inodes.clear()
+        self.former.clear()
         for file in self.files.values():
             inode = file.state.device, file.state.inode
             self.inodes[inode] = (*self.inodes.get(inode, ()), file)
             for name in file.names:
-                self.names.setdefault(name, file)
+                self._find_by(name, file)
 
     # Counting.
 

@@ -137,7 +137,8 @@ def _files_equal_frames(pool: Pool) -> Iterator[str]:
     known = {serial: (frame.file, frame.begin) for serial, frame in tables.frames.items()}
     if found != known:
         yield f"the windows of the files and the frames differ in {sorted(found.items() ^ known.items())}"
-    named = [*tables.names.values(), *(file for files in tables.inodes.values() for file in files)]
+    several = [*tables.inodes.values(), *tables.former.values()]
+    named = [*tables.names.values(), *(file for files in several for file in files)]
     if any(tables.files.get(file.serial) is not file for file in named):
         yield "a file that is listed no more is still found by its name or inode"
 

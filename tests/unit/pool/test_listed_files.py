@@ -97,6 +97,19 @@ class TestEnlist:
         assert sorted(frame.serial for frame in stale) == sorted(frames[file].serial for file in (older, replaced))
         assert tables.names == {"/a": newest, "/b": stranger}
 
+    def test_windows_of_each_file_that_had_the_name_are_stale(self, tables: Tables) -> None:
+        """Not only those of the last one: others may have been pinned when it came."""
+        files = [File(STATE._replace(inode=inode), "/a") for inode in range(3)]
+        frames = list[Frame]()
+        for serial, file in enumerate(files, 100):
+            tables.enlist(file, "/a")
+            frames.append(link(tables, file, serial))
+        _, stale = tables.enlist(File(STATE._replace(inode=9), "/a"), "/a")
+        assert sorted(frame.serial for frame in stale) == [100, 101, 102]
+        for frame in frames:
+            tables.unlink(frame)
+        assert tables.former == {}
+
     def test_a_file_that_was_listed_before_needs_no_name(self, tables: Tables) -> None:
         file = File(STATE, "/a")
         tables.enlist(file, "/a")
