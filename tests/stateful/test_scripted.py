@@ -125,7 +125,8 @@ def test_a_lower_file_without_a_name_cannot_be_written() -> None:
         disk.touch(inode)
         disk.rewrite(inode)
         assert (bytes(inode.content), inode.is_lower) == (before, True)
-        assert os.pread(inode.descriptor, len(before) + 1, 0) == before
+        os.lseek(inode.descriptor, 0, os.SEEK_SET)
+        assert os.read(inode.descriptor, len(before) + 1) == before
     finally:
         disk.close()
 

@@ -169,7 +169,8 @@ class Disk:
             return
         self._versions += 1
         inode.content[:] = pattern(len(inode.content), self._versions)
-        os.pwrite(inode.descriptor, inode.content, 0)
+        os.lseek(inode.descriptor, 0, os.SEEK_SET)
+        os.write(inode.descriptor, inode.content)
         # Until the system's clock, by which it sets ctime, has ticked.
         while True:
             os.utime(inode.descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))

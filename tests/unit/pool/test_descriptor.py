@@ -187,7 +187,9 @@ def test_it_is_not_closed_under_a_thread_that_maps_by_it(
     assert cursor.file_size() > 0
     cursor.use_region(0, 9).close()
 
-    def let_another_thread_in(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+    def let_another_thread_in(
+        descriptor: int, size: int, **rest: bool
+    ) -> mmap.mmap:  # as narrow as the narrowest of its options
         monkeypatch.setattr(mmap, "mmap", real)
         in_threads(1, lambda _: act(manager))
         during.append(manager.stats().kept_descriptors)
