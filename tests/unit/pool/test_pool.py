@@ -78,7 +78,9 @@ def test_who_waits_for_a_window_has_missed_it_too(
     manager.make_cursor(path).use_region(FAR, 1)
     real, in_flight = mmap.mmap, manager._pool.tables.in_flight
 
-    def wait_for_company(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+    def wait_for_company(
+        descriptor: int, size: int, **rest: bool
+    ) -> mmap.mmap:  # as narrow as the narrowest of its options
         while not any(flying.waiters for flying in list(in_flight.values())):
             time.sleep(0)
         return real(descriptor, size, **rest)
