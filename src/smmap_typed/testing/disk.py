@@ -83,7 +83,7 @@ class Disk:
         """By slot: the file behind the descriptor now."""
         self.descriptors: Final[list[int]] = []
         """By slot: the descriptor's number, which never changes."""
-        self.maps_tell_numbers = True
+        self.maps_tell_numbers: bool = True
         """Whether the kernel shows the maps of a file under its inode number. Older kernels show those of a file that
         was copied up under the number that it has in the upper layer."""
         self._clock = 0
