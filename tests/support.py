@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Generic, ParamSpec, Protocol,
 import pytest
 from typing_extensions import override
 
+from smmap_typed.readers import FileState, MmapReader, Source
 from smmap_typed.testing.content import pattern, write_pattern
 from smmap_typed.testing.kernel import DESCRIPTORS_PER_REGION
 from smmap_typed.values import ManagerStats
@@ -25,6 +26,7 @@ __all__ = [
     "DESCRIPTORS_PER_REGION",
     "GRANULE",
     "SYSTEM_CALLS",
+    "CutsOneWindow",
     "Fault",
     "ObservedMap",
     "assert_books_match_kernel",
@@ -179,6 +181,28 @@ def assert_books_match_kernel(manager: Books, *paths: Path, own_descriptors: int
     descriptors = sum(descriptors_of(path) for path in paths) - own_descriptors
     wanted = manager.num_file_handles() * DESCRIPTORS_PER_REGION + manager.stats().kept_descriptors
     assert (manager.mapped_memory_size(), wanted) == (mapped, descriptors)
+
+
+class CutsOneWindow:
+    """A reader whose map of the window at ``offset`` is a byte too short, so that the pool rejects it."""
+
+    copies: ClassVar[bool] = False
+
+    def __init__(self, offset: int) -> None:
+        self._offset: Final = offset
+
+    def identify(self, source: Source) -> FileState:
+        """See readers.Reader."""
+        return MmapReader().identify(source)
+
+    def open(self, source: Source, seen: FileState, flags: int) -> int:
+        """See readers.Reader."""
+        return MmapReader().open(source, seen, flags)
+
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
+        """See readers.Reader."""
+        del source, seen
+        return mmap.mmap(descriptor, size - (offset == self._offset), access=mmap.ACCESS_READ, offset=offset)
 
 
 class ObservedMap(mmap.mmap):

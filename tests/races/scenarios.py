@@ -1,6 +1,5 @@
 """The scenarios: two or three threads each, on one small fixture, that meet where an interleaving could go wrong."""
 
-import mmap
 import os
 from contextlib import suppress
 from typing import ClassVar, Final, Literal
@@ -20,9 +19,8 @@ from smmap_typed._pool import fork
 from smmap_typed._pool.file import File
 from smmap_typed._pool.inflight import Load, Unload
 from smmap_typed._pool.monitor import Entry
-from smmap_typed._source import FileState, Source
-from smmap_typed.readers import MmapReader, Reader
-from support import GRANULE, pattern
+from smmap_typed.readers import Reader
+from support import GRANULE, CutsOneWindow, pattern
 
 __all__ = ["SCENARIOS"]
 
@@ -612,30 +610,11 @@ class FailingMapAtTheLimit(TwoCursors):
         assert not self.cursors[1].is_valid()
 
 
-class CutsOneWindow:
-    """A reader whose map of one window is a byte too short, so that the pool rejects it."""
-
-    copies: ClassVar[bool] = False
-
-    def identify(self, source: Source) -> FileState:
-        """See readers.Reader."""
-        return MmapReader().identify(source)
-
-    def open(self, source: Source, seen: FileState, flags: int) -> int:
-        """See readers.Reader."""
-        return MmapReader().open(source, seen, flags)
-
-    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
-        """See readers.Reader."""
-        del source, seen
-        return mmap.mmap(descriptor, size - (offset == 2 * GRANULE), access=mmap.ACCESS_READ, offset=offset)
-
-
 class RejectedMapAtTheLimit(TwoCursors):
     """Two threads need the last handle and the map of one is rejected: the other gets it once that map is closed."""
 
     handles = 1
-    reader: ClassVar[Literal["mmap"] | Reader] = CutsOneWindow()
+    reader: ClassVar[Literal["mmap"] | Reader] = CutsOneWindow(2 * GRANULE)
 
     def first(self) -> None:
         self.move(self.cursors[0], 1)

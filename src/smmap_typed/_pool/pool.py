@@ -585,7 +585,7 @@ class Pool(Monitored):
             if not last:
                 return False
         while ledger.total_handles + ledger.kept > max_handles:
-            tables.release_descriptor(next(iter(tables.kept.values())))
+            tables.release_oldest_descriptor()
         ledger.max_memory, ledger.max_handles = max_memory, max_handles
         return True
 

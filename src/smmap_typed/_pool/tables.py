@@ -209,7 +209,7 @@ class Tables:
             return
         ledger = self.ledger
         if len(self.kept) >= MOST_KEPT:
-            self.release_descriptor(next(iter(self.kept.values())))
+            self.release_oldest_descriptor()
         if ledger.total_handles + ledger.kept < ledger.max_handles:
             self.torn = True
             file.descriptor = descriptor
@@ -221,21 +221,23 @@ class Tables:
         """Stop keeping the descriptor of ``file``, if there is one."""
         if file.descriptor is None:
             return
-        self.torn = True
+        torn, self.torn = self.torn, True
         # No name for it here: if another thread emptied the queue meanwhile, that would be the last reference, and the
         # descriptor would be closed under the lock.
         self.closing.append(file.take_descriptor())
         self.kept.pop(file.serial, None)
         self.ledger.kept -= 1
-        self.torn = False
+        self.torn = torn
         self.unlist_if_unused(file)
 
-    def release_descriptors(self, files: Iterable[File]) -> int:
-        """Stop keeping the descriptors of ``files``, and return how many were kept."""
-        count = len(self.kept)
+    def release_oldest_descriptor(self) -> None:
+        """Stop keeping the descriptor that was used least recently, of those that are kept."""
+        self.release_descriptor(next(iter(self.kept.values())))
+
+    def release_descriptors(self, files: Iterable[File]) -> None:
+        """Stop keeping the descriptors of ``files``."""
         for file in list(files):
             self.release_descriptor(file)
-        return count - len(self.kept)
 
     # Loads.
 
@@ -274,7 +276,7 @@ class Tables:
         if not ledger.allows(nbytes, last=last):
             return False
         while ledger.kept and ledger.total_handles + ledger.kept >= ledger.max_handles:
-            self.release_descriptor(next(iter(self.kept.values())))
+            self.release_oldest_descriptor()
         self.torn = True
         ledger.reserve(nbytes)
         load.reserved = nbytes

@@ -16,9 +16,8 @@ from typing_extensions import override
 from smmap_typed import HandleLimitError, ManagerClosedError, SlidingWindowMapManager
 from smmap_typed._pool.inflight import InFlight
 from smmap_typed._pool.monitor import Entry
-from smmap_typed.readers import FileState, MmapReader, Source
 from smmap_typed.testing import check_invariants
-from support import GRANULE, write_pattern
+from support import GRANULE, CutsOneWindow, write_pattern
 
 pytestmark = pytest.mark.pure
 
@@ -141,30 +140,11 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-class CutsTheFirstWindow:
-    """A reader whose map of the first window is a byte too short, so that it is rejected."""
-
-    copies: ClassVar[bool] = False
-
-    def identify(self, source: Source) -> FileState:
-        """See readers.Reader."""
-        return MmapReader().identify(source)
-
-    def open(self, source: Source, seen: FileState, flags: int) -> int:
-        """See readers.Reader."""
-        return MmapReader().open(source, seen, flags)
-
-    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
-        """See readers.Reader."""
-        del source, seen
-        return mmap.mmap(descriptor, size - (not offset), access=mmap.ACCESS_READ, offset=offset)
-
-
 def test_a_rejected_map_has_its_handle_until_it_is_closed(
     path: Path, other: OtherThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that needs the last handle comes in when the map is about to be closed: it waits."""
-    with SlidingWindowMapManager(GRANULE, 0, 1, reader=CutsTheFirstWindow()) as manager:
+    with SlidingWindowMapManager(GRANULE, 0, 1, reader=CutsOneWindow(0)) as manager:
         cursor, another = manager.make_cursor(path), manager.make_cursor(path)
         move = once(lambda: other.begin(lambda: another.use_region(GRANULE, 16)))
         monkeypatch.setattr(Map, "closing", staticmethod(move))
