@@ -5,7 +5,7 @@ import mmap
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -29,6 +29,7 @@ __all__ = [
     "CutsOneWindow",
     "Fault",
     "ObservedMap",
+    "WindowReader",
     "assert_books_match_kernel",
     "close_proc",
     "descriptors_of",
@@ -64,8 +65,11 @@ SYSTEM_CALLS: Final[list[tuple[ModuleType, str]]] = [
 
 def forget_the_page_cache(patch: pytest.MonkeyPatch) -> None:
     """Let nobody find anything in it, so that ``prefetch`` asks the kernel each time."""
+    real = os.preadv
 
-    def find_nothing(*_: object) -> int:
+    def find_nothing(descriptor: int, buffers: Sequence[bytearray | memoryview], offset: int, flags: int = 0) -> int:
+        if not flags:
+            return real(descriptor, buffers, offset)
         raise BlockingIOError(errno.EAGAIN, "not in the page cache")
 
     patch.setattr(os, "preadv", find_nothing)
@@ -183,13 +187,10 @@ def assert_books_match_kernel(manager: Books, *paths: Path, own_descriptors: int
     assert (manager.mapped_memory_size(), wanted) == (mapped, descriptors)
 
 
-class CutsOneWindow:
-    """A reader whose map of the window at ``offset`` is a byte too short, so that the pool rejects it."""
+class WindowReader:
+    """A reader that maps as ``"mmap"`` does, and cannot read without a window."""
 
     copies: ClassVar[bool] = False
-
-    def __init__(self, offset: int) -> None:
-        self._offset: Final = offset
 
     def identify(self, source: Source) -> FileState:
         """See readers.Reader."""
@@ -201,8 +202,19 @@ class CutsOneWindow:
 
     def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         """See readers.Reader."""
-        del source, seen
-        return mmap.mmap(descriptor, size - (offset == self._offset), access=mmap.ACCESS_READ, offset=offset)
+        return MmapReader().load(descriptor, source, seen, offset, size)
+
+
+class CutsOneWindow(WindowReader):
+    """A reader whose map of the window at ``offset`` is a byte too short, so that the pool rejects it."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset: Final = offset
+
+    @override
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
+        """See readers.Reader."""
+        return super().load(descriptor, source, seen, offset, size - (offset == self._offset))
 
 
 class ObservedMap(mmap.mmap):

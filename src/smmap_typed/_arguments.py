@@ -4,9 +4,18 @@ import operator
 from typing import Final, SupportsIndex, get_args
 
 from smmap_typed._platform import DEFAULT_MEMORY_SIZE, DEFAULT_WINDOW_SIZE, PREAD_WINDOW_SIZE, WRITING_FLAGS
-from smmap_typed._types import Advice
+from smmap_typed._types import Advice, Reads
 
-__all__ = ["check_advice", "check_flags", "handle_limit", "integer", "memory_limit", "natural", "window_bytes"]
+__all__ = [
+    "check_advice",
+    "check_flags",
+    "check_reads",
+    "handle_limit",
+    "integer",
+    "memory_limit",
+    "natural",
+    "window_bytes",
+]
 
 
 def natural(name: str, value: SupportsIndex) -> int:
@@ -44,6 +53,13 @@ def check_advice(advice: Advice | None) -> Advice | None:
     if advice is None or advice in _ADVICE:
         return advice
     raise ValueError(f"advice must be one of {', '.join(_ADVICE)}, or None; got {advice!r}")
+
+
+def check_reads(reads: Reads) -> Reads:
+    """Return ``reads``; ValueError if it is none of the names."""
+    if reads in {"auto", "pread"}:
+        return reads
+    raise ValueError(f'reads must be "auto" or "pread", got {reads!r}')
 
 
 def window_bytes(window_size: int, *, copies: bool) -> int:

@@ -6,9 +6,11 @@ nothing of limits and pins, and are safe in any thread.
 
 import contextlib
 import errno
+import io
 import mmap
 import os
 import stat
+import sys
 from typing import ClassVar, Final, final
 
 from smmap_typed import _platform
@@ -18,6 +20,9 @@ from smmap_typed._types import Target
 from smmap_typed.exceptions import FileChangedError
 
 __all__ = ["MmapReader", "PreadReader"]
+
+# Linux reads at most 2 GiB by one call, less a page.
+_MOST_AT_ONCE: Final = 1024 * MIB
 
 _NOT_READY: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
 
@@ -54,6 +59,69 @@ class _FileReader:
             raise
         return descriptor
 
+    def read(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> bytes:
+        """Read ``size`` bytes at ``offset``: see ``PositionalReader.read``."""
+        if size > _MOST_AT_ONCE:
+            # BytesIO takes over the new object, and gives it back without a copy. The memory is allocated before the
+            # first byte is read, and not touched.
+            sink = io.BytesIO(bytes(size))
+            with sink.getbuffer() as whole:
+                self.readinto(descriptor, source, seen, offset, whole)
+            return sink.getvalue()
+        try:
+            # As ``_platform.read_at`` does, without the call where that can be.
+            if sys.platform != "win32":
+                data = os.pread(descriptor, size, offset)
+            else:
+                data = _platform.read_at(descriptor, size, offset)
+        except OSError as error:
+            raise _explained(error, source, offset, size) from None
+        if len(data) != size:
+            return data + self._read_rest(descriptor, source, seen, offset + len(data), size - len(data))
+        if self.copies:
+            self._check_state(descriptor, source, seen)
+        return data
+
+    def _read_rest(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> bytes:
+        """Read what a read has left, which usually is past the end of a truncated file."""
+        rest = bytearray(size)
+        with memoryview(rest) as target:
+            self.readinto(descriptor, source, seen, offset, target)
+        return bytes(rest)
+
+    def readinto(self, descriptor: int, source: Source, seen: FileState, offset: int, target: memoryview) -> None:
+        """Fill ``target`` with the bytes at ``offset``: see ``PositionalReader.readinto``."""
+        before, done, size = 0, 0, len(target)
+        room = target if size <= _MOST_AT_ONCE else target[:_MOST_AT_ONCE]
+        while True:
+            try:
+                done += _platform.read_into(descriptor, room, offset + done)
+            except OSError as error:
+                raise _explained(error, source, offset + done, size - done) from None
+            # Usually one call fills it.
+            if done == size:
+                break
+            if done == before:
+                raise FileChangedError(
+                    source.target, f"it ends at {offset + done} bytes, and had {seen.size} when the cursor looked"
+                )
+            before = done
+            room = target[done : done + _MOST_AT_ONCE]
+        if self.copies:
+            self._check_state(descriptor, source, seen)
+
+    def _check_state(self, descriptor: int, source: Source, seen: FileState) -> None:
+        """Raise FileChangedError if the open file was written to since it was opened: all copies hold one state."""
+        now = _state(os.fstat(descriptor), source.target)
+        if now != seen:
+            # The open file is still the same one, even if its inode number has changed.
+            self._check(
+                now._replace(size=seen.size, mtime=seen.mtime, ctime=seen.ctime, links=seen.links),
+                now,
+                source,
+                descriptor,
+            )
+
     def _check(self, seen: FileState, now: FileState, source: Source, descriptor: int) -> None:
         """Raise FileChangedError unless the open file, in the state ``now``, can serve a cursor that saw ``seen``."""
         seen.check(now, source.target, copies=self.copies)
@@ -68,6 +136,11 @@ class _FileReader:
             raise FileChangedError(
                 source.target, f"it was changed: its inode at {now.ctime} ns, and at {seen.ctime} ns before"
             )
+
+
+def _explained(error: OSError, source: Source, offset: int, size: int) -> OSError:
+    """Return ``error`` with the file's name and what was tried."""
+    return OSError(error.errno, f"{error.strerror} (reading {size} bytes at {offset})", source.target)
 
 
 def _reopen(descriptor: int, flags: int) -> int:
@@ -152,16 +225,7 @@ class PreadReader(_FileReader):
                     raise FileChangedError(source.target, f"it ends at {offset + done} bytes, inside a window")
                 memory[done : done + len(piece)] = piece
                 done += len(piece)
-            # The file may have been written since it was opened, and its windows must all hold one state of it.
-            now = _state(os.fstat(descriptor), source.target)
-            if now != seen:
-                # The open file is still the same one, even if its inode number has changed.
-                self._check(
-                    now._replace(size=seen.size, mtime=seen.mtime, ctime=seen.ctime, links=seen.links),
-                    now,
-                    source,
-                    descriptor,
-                )
+            self._check_state(descriptor, source, seen)
         except BaseException:
             memory.close()
             raise

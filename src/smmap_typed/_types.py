@@ -3,7 +3,7 @@
 import os
 from typing import Literal, Protocol, TypeAlias
 
-__all__ = ["Advice", "ManagerLike", "PathLike", "PathOrFd", "ReaderName", "Target"]
+__all__ = ["Advice", "ManagerLike", "PathLike", "PathOrFd", "ReaderName", "Reads", "Target"]
 
 PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 """Any way to write a path."""
@@ -17,6 +17,9 @@ Target: TypeAlias = str | bytes | int
 ReaderName: TypeAlias = Literal["mmap", "pread"]
 """How windows are brought into memory: mapped, or read into anonymous memory."""
 
+
+Reads: TypeAlias = Literal["auto", "pread"]
+"""How the library reads bytes that it copies: from a map if they are known to be in memory, or never from a map."""
 
 Advice: TypeAlias = Literal["normal", "sequential", "random", "willneed"]
 """Advice for the kernel on how a file will be read: normally, in order, at random places, or all of it soon."""

@@ -7,15 +7,15 @@ from typing import Self, final
 
 from typing_extensions import override
 
-from smmap_typed._arguments import check_advice, handle_limit, memory_limit, window_bytes
+from smmap_typed._arguments import check_advice, check_reads, handle_limit, memory_limit, window_bytes
 from smmap_typed._handles.cursor import WindowCursor
 from smmap_typed._handles.mapped_file import MappedFile
 from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._pool import LRU, Grid, Ledger, Pool
 from smmap_typed._source import lies_below
-from smmap_typed._types import Advice, PathOrFd, ReaderName
+from smmap_typed._types import Advice, PathOrFd, ReaderName, Reads
 from smmap_typed.events import Observer
-from smmap_typed.readers import Reader, reader_of
+from smmap_typed.readers import PositionalReader, Reader, reader_of
 from smmap_typed.values import ManagerStats, RegionStats
 
 __all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
@@ -35,6 +35,11 @@ class StaticWindowMapManager:
         out. An error that it raises goes to ``sys.unraisablehook``.
     :param advice: how files will be read: ``"normal"``, ``"sequential"``, ``"random"`` or ``"willneed"``. The manager
         passes it to the kernel for each window that it maps, where there is ``madvise``; a copy gets no advice.
+    :param reads: how ``read``, buffers and file objects get their bytes: ``"auto"`` to copy from a mapped window what
+        is known to be in memory, and to read the rest by a descriptor; ``"pread"`` to read all by a descriptor, so that
+        nothing that happens to the file can kill the process in a read. Windows for views are mapped all the same.
+    :param populate: whether a request with a size, of ``use_region`` or ``view``, is brought into memory before it is
+        handed out, as ``prefetch(..., wait=True)`` does. It makes each such call slower, a hit, too.
     :raises ValueError: if an argument is out of its range, or not one of the names listed here.
     :raises TypeError: if an argument is of a wrong type.
 
@@ -54,11 +59,14 @@ class StaticWindowMapManager:
         strict_memory: bool = False,
         observer: Observer | None = None,
         advice: Advice | None = None,
+        reads: Reads = "auto",
+        populate: bool = False,
     ) -> None:
         loads = reader_of(reader)
         window_bytes(window_size, copies=loads.copies)
         self._advice: Advice | None = check_advice(advice)
-        self._pool = _make_pool(0, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
+        ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=strict_memory)
+        self._pool = _make_pool(0, ledger, loads, observer, reads=reads, populate=populate)
 
     def __enter__(self) -> Self:
         return self
@@ -222,23 +230,25 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         strict_memory: bool = False,
         observer: Observer | None = None,
         advice: Advice | None = None,
+        reads: Reads = "auto",
+        populate: bool = False,
     ) -> None:
         loads = reader_of(reader)
         size = window_bytes(window_size, copies=loads.copies)
         self._advice = check_advice(advice)
-        self._pool = _make_pool(size, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
+        ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=strict_memory)
+        self._pool = _make_pool(size, ledger, loads, observer, reads=reads, populate=populate)
 
 
 def _make_pool(
-    window_size: int,
-    max_memory_size: int,
-    max_open_handles: int,
-    reader: Reader,
-    observer: Observer | None,
-    *,
-    strict_memory: bool,
+    window_size: int, ledger: Ledger, reader: Reader, observer: Observer | None, *, reads: Reads, populate: bool
 ) -> Pool:
-    ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=strict_memory)
     if observer is not None and not callable(observer):
         raise TypeError(f"observer must be callable, got {type(observer).__name__}")
-    return Pool(reader, Grid.of(window_size), ledger, LRU(), observer)
+    copies_from_maps = check_reads(reads) == "auto"
+    if not (copies_from_maps or reader.copies or isinstance(reader, PositionalReader)):
+        raise ValueError(
+            f'reads="pread" needs a smmap_typed.readers.PositionalReader, which reads at an offset, got {reader!r}'
+        )
+    grid, policy = Grid.of(window_size), LRU()
+    return Pool(reader, grid, ledger, policy, observer, copies_from_maps=copies_from_maps, populates=bool(populate))

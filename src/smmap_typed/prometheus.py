@@ -29,6 +29,9 @@ _COUNTERS: Final[dict[str, tuple[str, Callable[[ManagerStats], float]]]] = {
     "evictions": ("Regions unmapped to make room.", lambda stats: stats.evictions),
     "map_failures": ("Attempts to map that the system refused.", lambda stats: stats.map_failures),
     "map_seconds": ("Seconds spent in the system calls that mapped or read windows.", lambda stats: stats.map_seconds),
+    "detached_reads": ("Reads by a descriptor, without a window.", lambda stats: stats.detached_reads),
+    "detached_bytes": ("Bytes that came by such reads.", lambda stats: stats.detached_bytes),
+    "marks_forgotten": ("How often it was forgotten which pages are in memory.", lambda stats: stats.marks_forgotten),
 }
 _GAUGES: Final[dict[str, tuple[str, Callable[[ManagerStats], float]]]] = {
     "mapped_bytes": ("Bytes mapped or reserved.", lambda stats: stats.mapped_bytes),

@@ -26,7 +26,7 @@ from smmap_typed._builtin_readers import MmapReader, PreadReader
 from smmap_typed._source import FileState, Source
 from smmap_typed._types import ReaderName
 
-__all__ = ["FileState", "MmapReader", "PreadReader", "Reader", "ReaderName", "Source", "reader_of"]
+__all__ = ["FileState", "MmapReader", "PositionalReader", "PreadReader", "Reader", "ReaderName", "Source", "reader_of"]
 
 
 @runtime_checkable
@@ -75,6 +75,31 @@ class Reader(Protocol):
         :raises OSError: if the window cannot be mapped or read.
         :raises FileChangedError: if the file was truncated, or, for copies, written to since ``seen``.
         """
+        ...
+
+
+@runtime_checkable
+class PositionalReader(Reader, Protocol):
+    """A reader that can also read bytes at an offset without a window, as the built-in readers can.
+
+    The library asks it for bytes that may not be in memory: such a read waits for storage without the GIL, maps
+    nothing, and reports errors of the storage as an OSError. A reader without these methods is asked for whole windows,
+    whose bytes the library then copies.
+    """
+
+    def read(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> bytes:
+        """Return exactly ``size`` bytes at ``offset``, those that a window would show. ``size`` is at least 1.
+
+        ``descriptor`` is one that ``open`` has returned for a file in the state ``seen``. Other threads use it, so its
+        position must not be moved.
+
+        :raises OSError: if the bytes cannot be read.
+        :raises FileChangedError: if the file was truncated, or, for copies, written to since ``seen``.
+        """
+        ...
+
+    def readinto(self, descriptor: int, source: Source, seen: FileState, offset: int, target: memoryview) -> None:
+        """Fill ``target``, which is writable and not empty, with the bytes at ``offset``; else as ``read``."""
         ...
 
 

@@ -126,6 +126,12 @@ class ManagerStats:
     """The most that ``handles + in_flight`` has been since the start or the last reset."""
     kept_descriptors: int
     """Descriptors kept open now. Together with ``handles + in_flight`` at most ``max_open_handles``."""
+    detached_reads: int
+    """Reads by a descriptor, because bytes were not known to be in memory."""
+    detached_bytes: int
+    """Bytes that came by such reads."""
+    marks_forgotten: int
+    """How often it was forgotten which pages are in memory, because the kernel had taken some back."""
     idle_regions: int
     """Regions without a cursor or a view now."""
     pinned_regions: int

@@ -16,7 +16,7 @@ from smmap_typed._handles import reading
 from smmap_typed._handles.region import Region
 from smmap_typed._handles.sharing import FREE_THREADED, unshared
 from smmap_typed._handles.state import NOWHERE, UNASSOCIATED, CursorState, no_file
-from smmap_typed._pool import Pool
+from smmap_typed._pool import MOST_COPIED, Pool
 from smmap_typed._source import resolve, state_behind
 from smmap_typed._types import Advice, ManagerLike, PathLike, PathOrFd
 
@@ -116,9 +116,9 @@ class WindowCursor:
             natural("offset", offset)
             natural("size", size)
             raise
-        # This is all of a hit: no call and no lock. ``live_end`` is -1 once the manager has discarded the region. A
+        # This is all of a hit: no call and no lock. ``hit_end`` is -1 once the manager has discarded the region. A
         # float passes here and is refused by buffer(), since checking the types would make a hit a tenth slower.
-        if begin <= offset < stop <= frame.live_end:
+        if begin <= offset < stop <= frame.hit_end:
             # ``swap`` is not needed: in compiled code nothing else runs after the placement was read, so the pin is the
             # same and nothing is dropped.
             state.placement = (view, frame, offset - begin, stop - begin)
@@ -128,6 +128,8 @@ class WindowCursor:
         else:
             # This name would keep the old window pinned during the move.
             del view
+            if state.pool.populates and size:
+                reading.prefetch(state, natural("offset", offset), natural("size", size), wait=True)
             state.move(offset, size, flags)
         return self
 
@@ -180,26 +182,76 @@ class WindowCursor:
 
         :raises: the errors of ``use_region``.
         """
+        state = self._state
+        held, frame, _start, _stop = state.placement
+        if type(offset) is int and type(size) is int:
+            stop = offset + size
+            # A hit, as in ``use_region``.
+            if frame.begin <= offset < stop <= frame.hit_end:
+                try:
+                    if FREE_THREADED:
+                        held = unshared(held)
+                    return held[offset - frame.begin : stop - frame.begin]
+                except ValueError:
+                    # force_map_handle_removal_win has released the memoryview since.
+                    if frame.live_end >= 0:
+                        raise
+        # This name would keep the window pinned.
+        del held
         return reading.view(self._associated(), natural("offset", offset), natural("size", size))
 
     def read(self, offset: SupportsIndex, size: SupportsIndex) -> bytes:
         """Return ``size`` bytes at ``offset``, or fewer at the end of the file, without moving the cursor.
 
-        The bytes may lie in any number of windows; at most one is pinned at a time besides the cursor's own. The call
-        is one atomic step, so threads may make it on a shared cursor.
+        Bytes that are known to be in memory are copied from their window. Others are read by a descriptor without the
+        GIL, so no other thread waits for the storage. A read maps its window only if there is room for it, so it evicts
+        nothing and meets no limit. With a reader that cannot read at an offset, all bytes are copied from windows, at
+        most one of them pinned at a time besides the cursor's own. The call is one atomic step, so threads may make it
+        on a shared cursor.
 
-        :raises: the errors of ``use_region``.
+        :raises OSError: if the storage fails; the error names the file.
+        :raises FileChangedError: if the file was truncated; or for the reasons listed at ``use_region``.
+        :raises MemoryError: at once, if there is no memory for so many bytes.
+        :raises: the other errors of ``use_region``.
         """
-        return reading.read(self._associated(), natural("offset", offset), natural("size", size))
+        state = self._state
+        if type(offset) is int and type(size) is int:
+            # Where there is no GIL, this name keeps the window mapped.
+            placement = state.placement
+            frame = placement[1]
+            run = frame.resident.run
+            stop = offset + size
+            # A hit: the bytes are known to be in memory.
+            if run.begin <= offset < stop <= run.end and size <= MOST_COPIED:
+                mapping = frame.mapping
+                if mapping is not None:
+                    try:
+                        return mapping[offset - frame.begin : stop - frame.begin]
+                    except ValueError:
+                        # The map was closed since. Compiled code drops ``placement``, whose view keeps it open, right
+                        # after its last use.
+                        pass
+            del placement
+            file = state._file
+            # Usually the cursor has seen its file, and the manager has a descriptor of it.
+            if offset >= 0 and size >= 0 and file is not None and file.equal is None and file.descriptor is not None:
+                data = reading.read_from(state, file, offset, stop if stop <= file.size else file.size, 0, False)  # noqa: FBT003 - it stays
+                if data is not None:
+                    return data
+        return reading.read(state, natural("offset", offset), natural("size", size))
 
-    def prefetch(self, offset: SupportsIndex, size: SupportsIndex) -> None:
-        """Ask the kernel to read ``size`` bytes at ``offset`` ahead. Maps nothing, and does not wait for the bytes.
+    def prefetch(self, offset: SupportsIndex, size: SupportsIndex, *, wait: bool = False) -> None:
+        """Bring ``size`` bytes at ``offset`` into memory, so that a view of them waits for no storage. Maps nothing.
 
-        The kernel is asked only on Linux, and only if the first or the last of the bytes is not in the page cache yet.
-
+        :param offset: bytes from the start of the file.
+        :param size: bytes; cut at the end of the file.
+        :param wait: whether to return only when the bytes are in memory. They are then read without the GIL, and an
+            error of the storage is an OSError here, not a signal at the first touch. Without ``wait``, the kernel is
+            asked to read ahead. It is asked only on Linux, and only if the first or the last of the bytes is not in
+            the page cache yet.
         :raises: the errors of ``use_region``, except those about limits.
         """
-        reading.prefetch(self._associated(), natural("offset", offset), natural("size", size))
+        reading.prefetch(self._associated(), natural("offset", offset), natural("size", size), wait=wait)
 
     def is_valid(self) -> bool:
         """Whether the cursor is on a region."""

@@ -9,6 +9,7 @@ from typing import Final, SupportsIndex, TypeAlias, final, overload
 
 from smmap_typed._compiling import mypyc_attr
 from smmap_typed._handles.span import UNBOUND, Span
+from smmap_typed._pool import MOST_COPIED
 
 __all__ = ["Indexed"]
 
@@ -16,6 +17,7 @@ Slice: TypeAlias = "slice[SupportsIndex | None, SupportsIndex | None, SupportsIn
 
 # Compiled code reads a Final directly, but looks up the name of a built-in at each use.
 _slice: Final = slice
+_most_copied: Final = MOST_COPIED
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -52,18 +54,14 @@ class Indexed:
                     return span.picked(range(low, high, step))
             placement = span.state.placement
             frame = placement[1]
-            begin = frame.begin
+            run = frame.resident.run
             first, last = low + span.begin, high + span.begin
-            # A hit: one window holds the slice. A slice of the map is bytes, without a memoryview in between.
-            if begin <= first < last <= frame.live_end:
-                mapping = frame.mapping
-                if mapping is not None:
-                    try:
-                        return mapping[first - begin : last - begin]
-                    except ValueError:
-                        # The map is closed. Compiled code drops ``placement``, whose view keeps the map open, right
-                        # after its last use, so the window may have been unmapped since.
-                        pass
+            # A hit: the slice is known to be in memory. A slice of the map is bytes, without a memoryview in between.
+            # Where there is no GIL, the name ``placement`` keeps the window mapped.
+            if run.begin <= first < last <= run.end and last - first <= _most_copied:
+                data = frame.copy(first, last)
+                if data is not None:
+                    return data
             # This name would keep its window pinned during the read.
             del placement
             return span.read(low, high)
@@ -74,9 +72,9 @@ class Indexed:
             raise IndexError(f"index {index} is out of range for {length} bytes")
         view, frame, _start, _stop = span.state.placement
         offset = number + span.begin
-        begin = frame.begin
-        if begin <= offset < frame.live_end:
-            return view[offset - begin]
+        run = frame.resident.run
+        if run.begin <= offset < run.end:
+            return view[offset - frame.begin]
         # This name would keep its window pinned during the read.
         del view
         return span.read(number, number + 1)[0]

@@ -86,9 +86,14 @@ class _Windows(io.RawIOBase):
 
     @override
     def readinto(self, target: Buffer, /) -> int:
-        self._is_open()
-        with memoryview(target) as whole, whole.cast("B") as room:
-            done = self._span.readinto(room, self._at)
+        if self.closed:
+            self._is_open()
+        if type(target) is memoryview and target.format == "B":
+            # What the BufferedReader passes: bytes, writable, in one piece.
+            done = self._span.readinto(target, self._at)
+        else:
+            with memoryview(target) as whole, whole.cast("B") as room:
+                done = self._span.readinto(room, self._at)
         self._at += done
         return done
 

@@ -5,7 +5,7 @@ bytes even while another thread binds the buffer to something else.
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, final
 
 from smmap_typed._handles import reading
@@ -43,39 +43,42 @@ class Span:
         state = self.state
         low += self.begin
         high += self.begin
-        frame = state.placement[1]
-        if not frame.begin <= low < high <= frame.live_end:
-            state.move(low, high - low, self.flags)
-        view = self._in_this_window(low, high)
-        if view is not None:
-            return view.tobytes()
-        # The bytes lie in more than one window, or another thread has moved the state on.
-        with self._travelling(high - 1):
-            return reading.read_from(state, state.file(), low, high)
+        file = state._file
+        if file is None or file.equal is not None or file.descriptor is None:
+            file = state.file(self.flags)
+        data = reading.read_from(state, file, low, high, self.flags, True)  # noqa: FBT003 - it moves
+        if data is not None:
+            return data
+        with self._through_windows(low, high):
+            return reading.through_windows(state, state.file(), low, high)
 
     def readinto(self, room: memoryview, low: int) -> int:
         """Fill ``room`` with the bytes from index ``low`` on, and return how many were copied."""
-        high = min(low + len(room), self.length)
-        if low >= high:
-            return 0
-        view = self._in_this_window(self.begin + low, self.begin + high)
-        if view is not None:
-            room[: high - low] = view
-            return high - low
-        done = 0
+        size = len(room)
+        if low + size > self.length:
+            size = self.length - low
+            if size <= 0:
+                return 0
+            room = room[:size]
+        low += self.begin
         state = self.state
-        with self._travelling(self.begin + high - 1):
-            for piece in reading.pieces(state, state.file(), self.begin + low, self.begin + high):
-                room[done : done + len(piece)] = piece
-                done += len(piece)
-        return done
+        file = state._file
+        if file is None or file.equal is not None or file.descriptor is None:
+            file = state.file(self.flags)
+        if size and not reading.readinto_from(state, file, low, room, self.flags):
+            with self._through_windows(low, low + size):
+                done = 0
+                for piece in reading.pieces(state, state.file(), low, low + size):
+                    room[done : done + len(piece)] = piece
+                    done += len(piece)
+        return size
 
     def views(self, low: int, high: int) -> Iterator[memoryview]:
         """Yield the bytes between two indices without a copy, one view per window: see ``reading.pieces``."""
         if low < high:
             state = self.state
             with self._travelling(self.begin + high - 1):
-                yield from reading.pieces(state, state.file(), self.begin + low, self.begin + high)
+                yield from reading.pieces(state, state.file(), self.begin + low, self.begin + high, touches=False)
 
     def view(self) -> memoryview:
         """Return all of the bytes: without a copy if one window holds them, else as a view of one copy."""
@@ -113,6 +116,16 @@ class Span:
             low, high = min(some[0], some[-1]), max(some[0], some[-1])
             parts.append(self.read(low, high + 1)[:: abs(some.step)][:: 1 if some.step > 0 else -1])
         return b"".join(parts)
+
+    def _through_windows(self, low: int, high: int) -> AbstractContextManager[None]:
+        """Move to the window that has the bytes between two absolute offsets, or else prepare to read several."""
+        self._move_to(low, high)
+        return self._travelling(high - 1) if self._in_this_window(low, high) is None else nullcontext()
+
+    def _move_to(self, low: int, high: int) -> None:
+        frame = self.state.placement[1]
+        if not frame.begin <= low < high <= frame.live_end:
+            self.state.move(low, high - low, self.flags)
 
     @contextmanager
     def _travelling(self, last: int) -> Generator[None]:

@@ -101,7 +101,10 @@ class CursorState(Source):
             self.on_file(lambda _file: None, flags=flags)
             file = self._file
             assert file is not None, "on_file keeps one"  # noqa: S101 - for the type checkers
-        return file if file.equal is None else self._change_over(file)
+        if file.equal is not None:
+            return self._change_over(file)
+        # Without either it is not listed, and another one may stand for it.
+        return file if file.windows or file.descriptor is not None else self.pool.tables.equal_of(file)
 
     def valid_placement(self) -> Placement:
         """Return the placement; CursorInvalidError if the cursor is on no region, or on one that was discarded."""

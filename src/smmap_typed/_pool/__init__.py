@@ -4,6 +4,7 @@ A brief tour, in the order in which the modules are best read:
 
 ``frame``        one mapped window: its map, its pins, whether it is live
 ``pin``          keeps a window mapped: a weak reference to the memoryview that a cursor owns
+``resident``     which of its bytes are known to be in memory, so that copying them waits for nothing
 ``file``         one file in one state: its names, its windows, and its kept ``descriptor``
 ``inflight``     a load or an unload under way, and the threads that wait for its end
 ``ledger``       the limits, the totals of what is mapped and reserved, and the counters
@@ -27,9 +28,12 @@ closes the map and posts what was begun.
 The handles use only the names that are exported here.
 """
 
+from smmap_typed._pool.descriptor import Descriptor as Descriptor
 from smmap_typed._pool.file import File as File
 from smmap_typed._pool.frame import Frame as Frame
 from smmap_typed._pool.grid import Grid as Grid
 from smmap_typed._pool.ledger import Ledger as Ledger
 from smmap_typed._pool.pool import Pool as Pool
 from smmap_typed._pool.replacement import LRU as LRU
+from smmap_typed._pool.resident import MOST_COPIED as MOST_COPIED
+from smmap_typed._pool.tables import MOST_UNCOUNTED as MOST_UNCOUNTED

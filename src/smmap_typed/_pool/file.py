@@ -22,7 +22,7 @@ __all__ = ["File", "is_led_to_by"]
 class File:
     """One state of one inode. Cursors share it if they saw the same file in the same state."""
 
-    __slots__ = ("descriptor", "equal", "names", "serial", "size", "state", "windows")
+    __slots__ = ("copies_up", "descriptor", "equal", "names", "refuses_maps", "serial", "size", "state", "windows")
 
     def __init__(self, state: FileState, name: str | int) -> None:
         self.state: Final = state
@@ -42,6 +42,13 @@ class File:
         self.equal: File | None = None
         """The listed file in the same state to which the cursors of this one change over; None while this one is
         listed. Written under the lock, read without it: a cursor that comes too early takes the slow path."""
+
+        self.copies_up: bool | None = None
+        """Whether the file is on an overlay, so that a first write may copy it: from then on a descriptor from before
+        reads the copy and maps the original. None until it is known. Any thread sets it."""
+        self.refuses_maps = False
+        """Whether the system has refused to map it for a read, which then need not be tried again. Any thread sets
+        it."""
 
     def take_descriptor(self) -> Descriptor:
         """Stop keeping the descriptor, and return it. Under the lock."""

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, final
 
 from smmap_typed._platform import has_views
 from smmap_typed._pool.pin import Pin
+from smmap_typed._pool.resident import Resident
 from smmap_typed._types import Target
 from smmap_typed.exceptions import RegionUnmappedError
 
@@ -34,13 +35,16 @@ class Frame:
         "copied",
         "file",
         "file_size",
+        "hit_end",
         "live_end",
         "mapped_at",
         "mapping",
         "open_end",
         "pins",
         "reason",
+        "referenced",
         "regions",
+        "resident",
         "serial",
         "size",
         "target",
@@ -79,6 +83,9 @@ class Frame:
         """The absolute offset one past the last byte; -1 once the manager has discarded the region.
         Written under the lock. Read without it, as the only test of a hit: at worst a cursor misses the change, and
         reads bytes that its own memoryview still keeps mapped."""
+        self.hit_end = self.live_end
+        """``live_end``, or -1 if a request with a size is never a hit, because the manager populates its windows first.
+        Written with ``live_end``."""
         self.open_end: Final = self.live_end if self.live_end == file_size else self.live_end - reach + 1
         """One past the last offset at which the region serves a request without a size: at least ``reach`` bytes
         follow, or the file ends. Without meaning once the region is discarded."""
@@ -87,6 +94,11 @@ class Frame:
         self.pins: Final[set[object]] = set()
         """The pins, dead ones included until they are drained, and perhaps the tombstone. Any thread adds and
         discards."""
+        self.resident: Final = Resident(begin, size, whole=copied)
+        """Which of the bytes are known to be in memory: all of a copy."""
+        self.referenced = False
+        """Whether a read was served from the region, without a pin, since the replacement policy looked at it last.
+        Any thread sets it, without the lock."""
         self.reason = ""
         """Why the manager discarded it, for the cursors that were on it. Written once, before ``live_end``."""
         self.regions: Final[list[weakref.ref[object]]] = []
@@ -124,6 +136,22 @@ class Frame:
             raise ValueError("discarded")
         view = memoryview(mapping)
         return view.toreadonly() if self.copied else view
+
+    def copy(self, offset: int, stop: int) -> bytes | None:
+        """Return the bytes from ``offset`` to ``stop``, which lie in the window; None once the map is closed.
+
+        Needs no pin where there is a GIL, since a slice of the map is one step.
+        """
+        mapping = self.mapping
+        if mapping is None:
+            return None
+        try:
+            return mapping[offset - self.begin : stop - self.begin]
+        except ValueError:
+            # The map is closed, or a signal handler has raised the error.
+            if mapping.closed:
+                return None
+            raise
 
     def map(self) -> mmap.mmap:
         """Return the ``mmap`` object itself.

@@ -68,6 +68,9 @@ class Load(InFlight):
     """The serial of the region to come; 0 until the load is registered. Written under the lock."""
     reserved = -1
     """Bytes reserved in the ledger, or -1 if there is no reservation. Written under the lock."""
+    only_if_room = False
+    """Whether to map only if that takes no eviction and no waiting. Written by the owner, before the load is
+    registered."""
     descriptor: Descriptor | None = None
     """The descriptor to map by: the one that the file keeps, taken under the lock, or one that the owner opens."""
     mapping: mmap.mmap | None = None

@@ -18,8 +18,11 @@ class Ledger:
     """The limits, totals and counters of one manager."""
 
     __slots__ = (
+        "detached_bytes",
+        "detached_reads",
         "evictions",
         "failures",
+        "forgotten",
         "kept",
         "maps",
         "max_handles",
@@ -64,6 +67,12 @@ class Ledger:
         """Acquisitions that found their window not mapped."""
         self.seconds = 0.0
         """Seconds spent in the system calls that mapped or read windows."""
+        self.detached_reads = 0
+        """Reads by a descriptor, without a window."""
+        self.detached_bytes = 0
+        """Bytes that came by such reads."""
+        self.forgotten = 0
+        """How often it was forgotten which pages are in memory."""
         self.pins_ended = 0
         """Pins that have ended. With those that are still open, this is the number of acquisitions."""
 
@@ -88,6 +97,13 @@ class Ledger:
         if self.strict and (last or nbytes > self.max_memory) and self.total_bytes + nbytes > self.max_memory:
             raise MemoryLimitError(self.max_memory, self.total_bytes, nbytes)
         return last
+
+    def has_room_for(self, nbytes: int) -> bool:
+        """Whether ``nbytes`` can be mapped without unmapping a region or releasing a descriptor.
+
+        May be asked without the lock, for a hint.
+        """
+        return self.total_handles + self.kept < self.max_handles and self.total_bytes + nbytes <= self.max_memory
 
     def keeps_limits(self) -> bool:
         """Whether both limits are kept by what is mapped or reserved."""
@@ -142,6 +158,7 @@ class Ledger:
         """Clear the counters. The ``live_pins`` acquisitions that are open will not be counted when they end."""
         self.maps, self.unmaps = self.handles(), 0
         self.evictions = self.failures = self.misses = 0
+        self.detached_reads = self.detached_bytes = self.forgotten = 0
         self.seconds = 0.0
         self.pins_ended = -live_pins
         self.peak_handles = self.total_handles

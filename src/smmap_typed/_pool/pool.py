@@ -36,16 +36,18 @@ from smmap_typed._pool.inflight import InFlight, Load, Unload, close_unless_view
 from smmap_typed._pool.ledger import Ledger
 from smmap_typed._pool.monitor import Entry, Monitor, Monitored
 from smmap_typed._pool.replacement import Replacement
+from smmap_typed._pool.resident import Ageing
 from smmap_typed._pool.tables import Tables
 from smmap_typed._source import FileState, Source
 from smmap_typed.events import Note, Notifier, Observer
 from smmap_typed.exceptions import (
     HandleLimitError,
+    ManagerClosedError,
     MemoryLimitError,
     ReentrantCallError,
     SmmapError,
 )
-from smmap_typed.readers import Reader
+from smmap_typed.readers import PositionalReader, Reader
 from smmap_typed.values import ManagerStats, RegionStats
 
 __all__ = ["Pool"]
@@ -55,6 +57,9 @@ T = TypeVar("T")
 
 # Errors of a system that is out of descriptors or of address space. One retry is worth it after some were given back.
 _SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+# Errors of a file that the system does not map at all.
+_UNMAPPABLE: Final = frozenset({errno.ENODEV, errno.EACCES, errno.EPERM, errno.EINVAL})
 
 # One idle region in so many is evicted then, at least one. If it were only one, the process would stay at the edge of
 # what the system allows, and would have to evict again for the next window.
@@ -71,10 +76,14 @@ class Pool(Monitored):
     __slots__ = (
         "_fork_registration",
         "_notifier",
+        "ageing",
+        "copies_from_maps",
         "first_files",
         "grid",
         "ledger",
         "note_release",
+        "populates",
+        "positional",
         "reader",
         "tables",
     )
@@ -86,10 +95,20 @@ class Pool(Monitored):
         ledger: Ledger,
         replacement: Replacement,
         observer: Observer | None = None,
+        *,
+        copies_from_maps: bool = True,
+        populates: bool = False,
     ) -> None:
         tables = Tables(ledger, replacement)
         super().__init__(Monitor(tables), is_observed=observer is not None)
         self.reader: Final = reader
+        self.positional: Final = reader if isinstance(reader, PositionalReader) else None
+        """The reader, if it can read at an offset without a window."""
+        self.copies_from_maps: Final = copies_from_maps or reader.copies
+        """Whether reads may copy from windows whose bytes are known to be in memory. A copy of the file always is."""
+        self.populates: Final = populates
+        """Whether a request with a size is brought into memory before a cursor goes there."""
+        self.ageing: Final = Ageing()
         self.grid: Final = grid
         self.ledger: Final = ledger
         self.tables: Final = tables
@@ -136,7 +155,7 @@ class Pool(Monitored):
             load = Load()
             try:
                 # The ledger is read without the lock, as a hint: at worst the file is opened in vain, or not kept.
-                if file.descriptor is None and ledger.total_handles + ledger.kept < ledger.max_handles:
+                if file.descriptor is None and ledger.total_handles < ledger.max_handles:
                     self._open(entry, load, source, file, flags)
                 stale = entry.locked(tables.register, file, name, load)
             finally:
@@ -182,6 +201,47 @@ class Pool(Monitored):
         ``newest`` says that ``source`` was looked at just now, so new cursors should find this file by its name. If an
         equal file is listed, the window is one of that file, and ``file.equal`` refers to it afterwards.
         """
+        pinned = self._acquire(source, file, start, flags, newest=newest)
+        assert pinned is not None, "it would have waited or raised"  # noqa: S101 - for the type checkers
+        return pinned
+
+    def acquire_if_room(
+        self, source: Source, file: File, offset: int, stop: int, flags: int, descriptor: Descriptor | None
+    ) -> tuple[memoryview, Frame] | None:
+        """Pin the window that serves these bytes, if it is mapped, or if there is room for it without an eviction.
+
+        Waits for no load, and raises no error of the system or about a limit: the caller has another way to the bytes.
+        None if the window is not to be had so, or if no single window has all the bytes. ``descriptor`` is an open one
+        of the file, if the caller has one.
+        """
+        start = self.grid.start(offset, stop)
+        nbytes = self.grid.size(start, file.size)
+        # Read without the lock, as a hint.
+        if file.refuses_maps or stop > start + nbytes or not self.ledger.has_room_for(nbytes):
+            return None
+        try:
+            return self._acquire(source, file, start, flags, newest=False, only_if_room=True, descriptor=descriptor)
+        except (ReentrantCallError, ManagerClosedError):
+            return None
+        except TimeoutError:
+            # A signal handler raised it: no system call here does.
+            raise
+        except OSError as error:
+            file.refuses_maps = error.errno in _UNMAPPABLE
+            return None
+
+    def _acquire(
+        self,
+        source: Source,
+        file: File,
+        start: int,
+        flags: int,
+        *,
+        newest: bool,
+        only_if_room: bool = False,
+        descriptor: Descriptor | None = None,
+    ) -> tuple[memoryview, Frame] | None:
+        """Pin the window at ``start``. None only with ``only_if_room``, if there is no room or another thread maps."""
         tables = self.tables
         nbytes = self.grid.size(start, file.size)
         # The name of a descriptor takes a system call, so it is asked for outside the lock.
@@ -192,11 +252,12 @@ class Pool(Monitored):
             while True:
                 load, unload = Load(), Unload()
                 load.nbytes = nbytes
+                load.only_if_room, load.descriptor = only_if_room, descriptor
                 try:
                     found = entry.locked(self._find_or_begin, load, unload, file, start, looked_at, waited, stale)
                     while stale:
                         self._unload_one(entry, tables.begin_unload, stale.pop())
-                    if not isinstance(found, InFlight):
+                    if found is None or not isinstance(found, InFlight):
                         return found
                     if found is load:
                         return self._load(entry, load, unload, source, file.equal or file, start, flags)
@@ -230,11 +291,12 @@ class Pool(Monitored):
         looked_at: str | int | None,
         waited: bool,  # noqa: FBT001 - see Entry.locked
         stale: list[Frame],
-    ) -> tuple[memoryview, Frame] | InFlight:
+    ) -> tuple[memoryview, Frame] | InFlight | None:
         """Pin the window if it is mapped by now, else begin ``load``, or find what is in flight. Under the lock.
 
         Returns the pin and the frame, or ``load``, or the load or unload to wait for. With ``load``, ``unload`` may
-        have begun, too, to pass its room on to it. The windows of older states are added to ``stale``.
+        have begun, too, to pass its room on to it. The windows of older states are added to ``stale``. Returns None if
+        ``load`` is one that must not wait or evict, and would have to.
         """
         tables = self.tables
         if tables.closed:
@@ -250,6 +312,12 @@ class Pool(Monitored):
                 self.ledger.misses += waited
                 return view, frame
             tables.drop_if_closed(frame)
+        if load.only_if_room and (
+            (file.serial, start) in tables.in_flight or not self.ledger.has_room_for(load.nbytes)
+        ):
+            tables.unlist_if_unused(file)
+            tables.torn = False
+            return None
         found = tables.begin_load(load, file, start)
         # Only with a descriptor: a file that must be opened first may turn out bad, and must then evict nothing.
         if found is load and load.reserved < 0 and load.descriptor is not None:
@@ -286,6 +354,7 @@ class Pool(Monitored):
             advise(mapping, source.advice)
         target, reach = source.target, self.grid.reach
         frame = Frame(load.serial, file.serial, file.size, target, start, nbytes, mapping, reach, reader.copies, began)
+        frame.hit_end = -1 if self.populates else frame.live_end
         view = frame.pin(self.note_release)
         assert view is not None, "unloaded before it was published"  # noqa: S101 - nobody else knows it yet
         try:
@@ -316,7 +385,7 @@ class Pool(Monitored):
         """Whether the system was out of something, some of which has been given back now. Counts the failure."""
         if not isinstance(error, SmmapError):
             load.failures += 1
-        if error.errno not in _SCARCE:
+        if error.errno not in _SCARCE or load.only_if_room:
             return False
         self._relieve(entry, error, load)
         return True
@@ -345,21 +414,61 @@ class Pool(Monitored):
                 self._relieve(entry, error, Load())
         return self.reader.identify(source)
 
-    def descriptor_of(self, source: Source, file: File) -> Descriptor:
+    # Reading without a window.
+
+    def window(self, file: File, offset: int, stop: int) -> Frame | None:
+        """Return the frame of the window that serves these bytes, if it is mapped and has all of them. Takes no lock.
+
+        Nothing pins it.
+        """
+        frame = file.windows.get(self.grid.start(offset, stop))
+        return frame if frame is not None and stop <= frame.live_end else None
+
+    def descriptor_of(self, source: Source, file: File, flags: int = 0, *, newest: bool = False) -> Descriptor:
         """Return a descriptor of ``file``: the kept one, or a new one. It stays open while the caller refers to it.
 
-        Takes no lock unless the system is out of something.
+        A new one is kept if regions leave a handle. ``newest`` is as in ``acquire``. Takes no lock while a descriptor
+        is kept.
+
+        :raises OSError: if the file cannot be opened.
+        :raises FileChangedError: if ``source`` leads to another file by now.
+        :raises ManagerClosedError: if the manager was closed.
         """
         # Read the field once, since another thread may stop keeping the descriptor.
         descriptor = file.descriptor
         if descriptor is not None:
             return descriptor
+        self.check_open()
         load = Load()
+        stale: list[Frame] = []
         with Entry(self) as entry:
-            self._open(entry, load, source, file, 0)
-            descriptor, load.descriptor = load.descriptor, None
-        assert descriptor is not None, "opened just now"  # noqa: S101 - for the type checkers
-        return descriptor
+            try:
+                self._open(entry, load, source, file, flags)
+                with contextlib.suppress(ReentrantCallError):
+                    stale = entry.locked(self.tables.register, file, source.name() if newest else None, load)
+                while stale:
+                    self._unload_one(entry, self.tables.begin_unload, stale.pop())
+                # Nothing is called from here on: a name in the traceback of an error would keep the descriptor open.
+                descriptor = load.descriptor
+                assert descriptor is not None, "opened just now"  # noqa: S101 - for the type checkers
+                return descriptor
+            finally:
+                load.descriptor = None
+
+    def note_reads(self) -> None:
+        """Do what is due now and then when bytes are read: count the reads, and look at the page faults."""
+        self.look_at_faults()
+        self.try_drain()
+
+    def look_at_faults(self) -> None:
+        """Forget which pages are in memory if the kernel has taken some back. Looks now and then: see ``resident``."""
+        if time.monotonic() >= self.ageing.next_look and self.ageing.has_faults():
+            self.forget_resident()
+
+    def forget_resident(self) -> None:
+        """Forget which pages are in memory. O(regions). Does nothing in a nested call if the lock is taken."""
+        with Entry(self) as entry, contextlib.suppress(ReentrantCallError):
+            entry.locked(self.tables.forget_resident)
 
     # Making room.
 

@@ -5,6 +5,10 @@ region to evict. Hits are not reported: a pinned region cannot be evicted, and t
 last pin was released. A region that was pinned again since stays in the policy's order until the policy meets it as a
 victim and passes it over.
 
+Reads are served from idle regions, too. They only set a mark in the frame (``Frame.referenced``), which costs them next
+to nothing. A policy that honours it gives such a region a second chance, as the CLOCK algorithm does (F. J. Corbato,
+"A Paging Experiment with the Multics System", 1968).
+
 To use another policy, give the pool another subclass of ``Replacement``. All of it is guarded by the pool's lock.
 """
 
@@ -61,6 +65,8 @@ class Replacement:
 class LRU(Replacement):
     """Evicts the least recently used region: the one whose last pin was released first.
 
+    A region that was read without a pin since it was looked at last is passed over once, and is then the last in order.
+
     The operations are amortised O(1) per region, except that ``order`` is O(regions).
     """
 
@@ -89,21 +95,35 @@ class LRU(Replacement):
 
     @override
     def victim(self, refused: Container[int]) -> Frame | None:
-        """Return the first idle region. Amortised O(1) plus the number of refused or tombstoned regions before it."""
+        """Return the first idle region that was not read meanwhile.
+
+        Amortised O(1) plus the number of refused or tombstoned regions before it.
+        """
+        known = self._frames
         pinned: list[Frame] = []
+        read: list[Frame] = []
         found: Frame | None = None
-        for serial, frame in self._frames.items():
+        for serial, frame in known.items():
             if TOMBSTONE in frame.pins or serial in refused:
                 continue
             # Usually there is no pin at all.
-            if not (frame.pins and frame.is_pinned()):
+            if frame.pins and frame.is_pinned():
+                pinned.append(frame)
+            elif frame.referenced:
+                read.append(frame)
+            else:
                 found = frame
                 break
-            pinned.append(frame)
         for frame in pinned:
-            del self._frames[frame.serial]
-        return found
+            del known[frame.serial]
+        for frame in read:
+            frame.referenced = False
+            known.move_to_end(frame.serial)
+        # If all of them were read, the first is the last in order by now, and no other comes before it.
+        return read[0] if found is None and read else found
 
     @override
     def order(self) -> Iterable[Frame]:
-        return list(self._frames.values())
+        frames = list(self._frames.values())
+        # Sorting keeps the order of equals.
+        return sorted(frames, key=lambda frame: frame.referenced)

@@ -27,11 +27,14 @@ from smmap_typed._pool.pin import Pin
 from smmap_typed._pool.replacement import Replacement
 from smmap_typed.exceptions import ManagerClosedError
 
-__all__ = ["MOST_KEPT", "Tables"]
+__all__ = ["MOST_KEPT", "MOST_UNCOUNTED", "Tables"]
 
 MOST_KEPT: Final = 64
 """The most descriptors that are kept, a sixteenth of the 1,024 that a process may have on most systems. A miss in a
 file without a kept descriptor also costs open, fstat and close (docs/design.md, "Kept descriptors")."""
+
+MOST_UNCOUNTED: Final = 64
+"""Detached reads that may wait to be counted, before a reader tries to count them."""
 
 # Releases that may wait in the queue, besides one per region.
 _QUEUE_SLACK: Final = 64
@@ -60,6 +63,7 @@ class Tables:
         "names",
         "next_serial",
         "past_limit",
+        "reads",
         "released",
         "replacement",
         "torn",
@@ -89,6 +93,8 @@ class Tables:
         self.released: Final[deque[Pin]] = deque()
         """Pins that died and are not drained yet, in the order of their deaths. Any thread appends, without the
         lock."""
+        self.reads: Final[deque[int]] = deque()
+        """The sizes in bytes of the detached reads that are not counted yet. Any thread appends, without the lock."""
         self.finished: Final[deque[InFlight]] = deque()
         """Loads and unloads that are over and not completed yet. Any thread appends, without the lock."""
         self.closing: Final[deque[Descriptor]] = deque()
@@ -129,15 +135,12 @@ class Tables:
         a window, a descriptor or a load.
         """
         self.torn = True
-        state = file.state
-        siblings = self.inodes.get((state.device, state.inode), ())
         if self.files.get(file.serial) is not file:
-            for other in siblings:
-                if other.state == state and (state.links > 1 or not other.names.keys().isdisjoint(file.names)):
-                    # The cursors of this file change over when they next need a window.
-                    other.equal, file.equal = None, other
-                    file = other
-                    break
+            other = self.equal_of(file)
+            if other is not file:
+                # The cursors of this file change over when they next need a window.
+                other.equal, file.equal = None, other
+                file = other
             else:
                 file.equal = None
         stale: list[Frame] = []
@@ -156,12 +159,27 @@ class Tables:
             file.serial = self.next_serial
             self.next_serial += 1
         self.files[file.serial] = file
+        inode = file.state.device, file.state.inode
+        siblings = self.inodes.get(inode, ())
         if file not in siblings:
-            self.inodes[state.device, state.inode] = (*siblings, file)
+            self.inodes[inode] = (*siblings, file)
         return file, stale
 
-    def register(self, file: File, name: str | int, load: Load) -> list[Frame]:
-        """List ``file`` under ``name`` if it has windows, or if the descriptor that ``load`` has opened can be kept.
+    def equal_of(self, file: File) -> File:
+        """Return the listed file that is in the same state as ``file`` and shares a name; else ``file``. Needs no lock.
+
+        A file that was unlisted has no windows. If new cursors have come to it since, another ``File`` has.
+        """
+        state = file.state
+        for other in self.inodes.get((state.device, state.inode), ()):
+            if other.state == state and (state.links > 1 or not other.names.keys().isdisjoint(file.names.copy())):
+                return other
+        return file
+
+    def register(self, file: File, name: str | int | None, load: Load) -> list[Frame]:
+        """List ``file`` if it has windows, or if the descriptor that ``load`` has opened can be kept.
+
+        ``name`` is as in ``enlist``.
 
         Returns the windows of older states, for the caller to unmap if they are idle.
         """
@@ -204,11 +222,14 @@ class Tables:
             self.former[name] = others
 
     def keep_descriptor(self, file: File, descriptor: Descriptor) -> None:
-        """Keep ``descriptor`` for the next load of ``file``, if it has none and a handle is free."""
+        """Keep ``descriptor`` for the next loads and reads of ``file``, if regions leave a handle.
+
+        The descriptor that was used least recently makes way if too many are kept.
+        """
         if file.descriptor is not None or self.closed:
             return
         ledger = self.ledger
-        if len(self.kept) >= MOST_KEPT:
+        if self.kept and (len(self.kept) >= MOST_KEPT or ledger.total_handles + ledger.kept >= ledger.max_handles):
             self.release_oldest_descriptor()
         if ledger.total_handles + ledger.kept < ledger.max_handles:
             self.torn = True
@@ -413,7 +434,8 @@ class Tables:
         self.torn = True
         frame.pins.add(TOMBSTONE)
         frame.reason = reason
-        frame.live_end = -1
+        frame.live_end = frame.hit_end = -1
+        frame.resident.discard()
         mapping: mmap.mmap | None = None
         if (frame.file, frame.begin) not in self.in_flight:
             mapping = frame.mapping
@@ -450,6 +472,24 @@ class Tables:
             self.finished.popleft()
         if self.released:
             self._drain_releases()
+        if self.reads:
+            self._count_reads()
+
+    def _count_reads(self) -> None:
+        reads, ledger = self.reads, self.ledger
+        for _ in range(len(reads)):
+            # Counted before the call, since a signal handler may raise after it.
+            ledger.detached_bytes += reads[0]
+            ledger.detached_reads += 1
+            reads.popleft()
+
+    def forget_resident(self) -> None:
+        """Forget which pages are in memory. O(regions)."""
+        for frame in self.frames.values():
+            # The pages of a copy are the process's own.
+            if not frame.copied:
+                frame.resident.forget()
+        self.ledger.forgotten += 1
 
     def _drain_releases(self) -> None:
         # The loop makes few calls, since it runs once for each move.

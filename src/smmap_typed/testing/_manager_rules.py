@@ -51,12 +51,20 @@ class ManagerRules(Fixture):
             self.manager.reset_stats()
             self.model.reset_stats()
 
+    @rule()
+    def forget(self) -> None:
+        """Forget which pages are in memory, as the manager does when the kernel has taken some back."""
+        self.manager._pool.forget_resident()
+        self.model.forget()
+
     # Files.
 
     @rule(
         slot=SLOTS,
         size=offsets(),
-        how=st.sampled_from(["append", "append", "touch", "rewrite", "truncate", "replace", "reopen", "remove"]),
+        how=st.sampled_from(
+            ["append", "append", "touch", "rewrite", "truncate", "drop", "replace", "reopen", "remove"]
+        ),
     )
     def change_a_file(self, slot: int, size: int, how: str) -> None:
         """Change a file, its path or its descriptor, as other processes do."""
@@ -71,6 +79,8 @@ class ManagerRules(Fixture):
                 self.disk.touch(inode)
             elif how == "rewrite":
                 self.disk.rewrite(inode)
+            elif how == "drop":
+                self.disk.drop_pages(inode)
         if how == "replace":
             self.disk.replace(slot, size)
         elif how == "reopen":

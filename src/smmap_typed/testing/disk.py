@@ -6,6 +6,7 @@ Each operation changes the real files and, in the same step, plain byte arrays.
 import mmap
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -74,6 +75,7 @@ class Disk:
             lower = [pattern(min(size, self.largest), -slot - 1) for slot, size in enumerate(sizes)]
             contents = {f"file-{slot}": content for slot, content in enumerate(lower)}
             base = self._at_the_end.enter_context(overlay(base, contents))
+        self.is_overlay: Final = overlay is not None
         self.directory: Final = base
         self.device: Final = self.directory.stat().st_dev
         self.inodes: Final[list[Inode]] = []
@@ -176,6 +178,12 @@ class Disk:
             os.utime(inode.descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
             if os.fstat(inode.descriptor).st_ctime_ns != before.st_ctime_ns:
                 break
+
+    def drop_pages(self, inode: Inode) -> None:
+        """Have the kernel drop the pages of the file from memory, as far as no map shows them."""
+        if sys.platform == "linux":
+            os.fsync(inode.descriptor)
+            os.posix_fadvise(inode.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def redirect(self, slot: int) -> None:
         """Make the number of a descriptor refer to the file at the path now, as close and open could do."""

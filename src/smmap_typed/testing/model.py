@@ -5,12 +5,11 @@ and errors of each call; the state machines compare these with the manager. Comm
 choice.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, final
 
-from smmap_typed import CursorInvalidError, HandleLimitError, MemoryLimitError
+from smmap_typed import CursorInvalidError, FileChangedError, HandleLimitError, MemoryLimitError
 from smmap_typed.testing.disk import Source
 from smmap_typed.testing.regions import Cursor, Refusal, Region, Regions, Seen, View
 
@@ -100,23 +99,118 @@ class Model(Regions):
 
     def read(self, cursor: Cursor, offset: int, size: int) -> bytes:
         """``read``: the bytes from ``offset`` on. The cursor stays where it is."""
-        data = self._collected(cursor, offset, size)
-        self.trim()
-        # Last: if the regions of the file are gone by now, its descriptor may be kept instead.
-        self._know(cursor, self._see(cursor))
-        return data
-
-    def _collected(self, cursor: Cursor, offset: int, size: int) -> bytes:
-        """Join the bytes of each window; leave each window at once, except the cursor's own."""
         _check_range(offset, size)
         self._associated(cursor)
         seen = self._see(cursor)
         end = min(offset + size, seen.size)
+        data: bytes | None = b""
+        if offset < end:
+            data = self._read_directly(cursor, seen, offset, end, moves=False)
+        if data is None:
+            data = self._read_through_windows(cursor, offset, end)
+            self.trim()
+        # Last: if the regions of the file are gone by now, its descriptor may be kept instead.
+        self._know(cursor, seen)
+        return data
+
+    def _read_directly(self, cursor: Cursor, seen: Seen, offset: int, end: int, *, moves: bool) -> bytes | None:
+        """Return bytes that come from one region, where they are in memory, or by a descriptor.
+
+        None if they must be read through windows. With ``moves``, the cursor goes to the window that has all of them.
+        """
+        region = self._window(cursor, seen, offset, end)
+        if region is not None and region.is_resident(offset, end):
+            self._use(cursor, region, offset, end, moves=moves)
+            return region.bytes_of(offset, end)
+        if not self.positional:
+            return None
+        if self.copies and region is None:
+            region = self._map_if_room(cursor, seen, offset, end, moves=moves)
+            if region is not None:
+                return region.bytes_of(offset, end)
+        return self._read_detached(cursor, seen, region, offset, end, moves=moves)
+
+    def _read_detached(
+        self, cursor: Cursor, seen: Seen, region: Region | None, offset: int, end: int, *, moves: bool
+    ) -> bytes | None:
+        """Return the bytes by the kept descriptor of the file, or by a new one."""
+        source, inode = self._associated(cursor), seen.inode
+        if seen not in self.kept:
+            self.check_open()
+            try:
+                self.check_unchanged(source, seen)
+            except Refusal:
+                if region is None or not self.copies_from_maps or self.disk.named_by(source) is inode:
+                    raise
+                return None
+            self.keep(seen, inode.content)
+            if cursor.seen is None:
+                self.unmap_older(seen)
+        if end > len(inode.content):
+            raise Refusal(FileChangedError)
+        self.check_copied(seen)
+        if self.disk.is_overlay and self.copies_from_maps and not self.copies and self.is_changed(seen):
+            # From now on the descriptor may read a copy, and map the original.
+            return None
+        self.detached_reads += 1
+        self.detached_bytes += end - offset
+        if region is None:
+            region = self._map_if_room(cursor, seen, offset, end, moves=moves)
+        else:
+            self._use(cursor, region, offset, end, moves=moves)
+        if region is not None and self.copies_from_maps:
+            region.mark(offset, end)
+        return bytes(inode.content[offset:end])
+
+    def _window(self, cursor: Cursor, seen: Seen, offset: int, end: int) -> Region | None:
+        """The region that has the bytes: the cursor's own, or the one that serves a request for them."""
+        if self.closed or (cursor.region is not None and cursor.region.includes(offset, end)):
+            return cursor.region
+        begin = self.window_begin(offset, end)
+        found = [region for region in self.regions if region.seen == seen and region.begin == begin]
+        return found[0] if found and found[0].includes(offset, end) else None
+
+    def _use(self, cursor: Cursor, region: Region, offset: int, end: int, *, moves: bool) -> None:
+        """Go to the region, or note that it was read."""
+        if region is cursor.region:
+            return
+        if moves:
+            self.note_acquired(region)
+            self._go(cursor, region, offset, end)
+        else:
+            region.referenced = True
+
+    def _go(self, cursor: Cursor, region: Region, begin: int, end: int) -> None:
+        left, cursor.region, cursor.begin, cursor.end = cursor.region, region, begin, end
+        if left is not None:
+            self.note_left(left)
+
+    def _map_if_room(self, cursor: Cursor, seen: Seen, offset: int, end: int, *, moves: bool) -> Region | None:
+        """Map the window that has these bytes, if that takes no eviction and no descriptor."""
+        begin = self.window_begin(offset, end)
+        size = self.window_size(seen, begin)
+        is_room = len(self.regions) + len(self.kept) < self.handles and self.mapped() + size <= self.memory
+        if self.closed or end > begin + size or not is_room:
+            return None
+        try:
+            region = self.map(self._associated(cursor), seen, begin, newest=False)
+        except Refusal:
+            return None
+        self.note_acquired(region)
+        if moves:
+            self._go(cursor, region, offset, end)
+        else:
+            self.note_left(region)
+        return region
+
+    def _read_through_windows(self, cursor: Cursor, offset: int, end: int) -> bytes:
+        """Join the bytes of each window; leave each window at once, except the cursor's own."""
         pieces: list[bytes] = []
         while offset < end:
             region = self._visit(cursor, offset, end)
             reached = min(end, region.end)
             pieces.append(region.bytes_of(offset, reached))
+            region.mark(offset, reached)
             offset = reached
         return b"".join(pieces)
 
@@ -146,9 +240,10 @@ class Model(Regions):
         if offset >= end:
             self._know(cursor, seen)
             return self._viewed(View(None, 0, 0))
-        region = self._visit(cursor, offset, end)
-        if region.includes(offset, end):
-            view = self._viewed(View(region, offset, end))
+        begin = self.window_begin(offset, end)
+        fits = end <= begin + self.window_size(seen, begin)
+        if fits or (cursor.region is not None and cursor.region.includes(offset, end)):
+            view = self._viewed(View(self._visit(cursor, offset, end), offset, end))
         else:
             view = self._viewed(View(None, 0, 0, self.read(cursor, offset, size)))
         self._know(cursor, seen)
@@ -187,32 +282,43 @@ class Model(Regions):
         if low >= high:
             return b""
         cursor, low, high = buffer.cursor, buffer.begin + low, buffer.begin + high
+        data = self._read_directly(cursor, self._see(cursor), low, high, moves=True)
+        return self._slide(cursor, low, high) if data is None else data
+
+    def read_into(self, buffer: Buffer, low: int, high: int) -> bytes:
+        """``readinto``: the bytes from ``low`` to ``high``. Only the buffer's own window is copied from."""
+        if low >= high:
+            return b""
+        if self.copies or not self.positional:
+            return self.slice(buffer, low, high)
+        cursor, low, high = buffer.cursor, buffer.begin + low, buffer.begin + high
+        seen = self._see(cursor)
+        region = self._window(cursor, seen, low, high)
+        if region is not None and region is cursor.region and region.is_resident(low, high):
+            return region.bytes_of(low, high)
+        data = self._read_detached(cursor, seen, region, low, high, moves=True)
+        return self._slide(cursor, low, high) if data is None else data
+
+    def _slide(self, cursor: Cursor, low: int, high: int) -> bytes:
+        """Read through windows: the one to which the cursor moves, or several."""
         if cursor.region is None or not cursor.region.includes(low, high):
             self.use_region(cursor, low, high - low)
         if cursor.region is not None and cursor.region.includes(low, high):
-            return cursor.region.bytes_of(low, high)
-        return self._travel(cursor, low, high, self.read)
+            return self._read_through_windows(cursor, low, high)
+        return self._travel(cursor, low, high)
 
-    def read_into(self, buffer: Buffer, low: int, high: int) -> bytes:
-        """``readinto``: the bytes from ``low`` to ``high``, of the cursor's window if it has all of them."""
-        if low >= high:
-            return b""
-        cursor, low, high = buffer.cursor, buffer.begin + low, buffer.begin + high
-        if cursor.region is not None and cursor.region.includes(low, high):
-            return cursor.region.bytes_of(low, high)
-        return self._travel(cursor, low, high, self._collected)
-
-    def _travel(self, cursor: Cursor, low: int, high: int, read: Callable[[Cursor, int, int], bytes]) -> bytes:
+    def _travel(self, cursor: Cursor, low: int, high: int) -> bytes:
         """Read with one pinned window at a time, the cursor's own included; then move to the last byte if possible."""
         region = cursor.region
         self.release(cursor)
         try:
-            data = read(cursor, low, high - low)
+            data = self._read_through_windows(cursor, low, high)
         except Refusal:
             if region in self.regions:
                 cursor.region = region
                 self.note_acquired(region)
             raise
+        self.trim()
         with suppress(Refusal):
             self.use_region(cursor, high - 1, 1)
         return data
@@ -281,12 +387,19 @@ class Model(Regions):
         return cursor.source
 
     def can_be_read(self, cursor: Cursor, offset: int, size: int) -> bool:
-        """Whether the bytes can be read without SIGBUS, which mapped bytes past the end of a truncated file raise."""
+        """Whether a read gives bytes or an error, and not SIGBUS, as mapped bytes past the end of a cut file do."""
         try:
             seen = self._see(cursor)
         except Refusal:
             return True
-        return self.copies or min(offset + size, seen.size) <= len(seen.inode.content)
+        end = min(offset + size, seen.size)
+        if self.copies or offset >= end or end <= len(seen.inode.content):
+            return True
+        region = self._window(cursor, seen, offset, end)
+        if region is None or not self.positional:
+            return self.positional
+        is_read_by_descriptor = seen in self.kept or self.disk.named_by(self._associated(cursor)) is seen.inode
+        return is_read_by_descriptor and not region.is_resident(offset, end)
 
     def _visit(self, cursor: Cursor, offset: int, end: int) -> Region:
         """Return a region with the bytes at ``offset``: the cursor's if it has them all, else another, left at once."""

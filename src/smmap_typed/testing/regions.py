@@ -5,10 +5,12 @@ It uses plain lists, and prefers obvious code to fast code: to find the users of
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from mmap import PAGESIZE
 from typing import Final, NamedTuple, final
 
 from smmap_typed import ALLOCATIONGRANULARITY, FileChangedError, HandleLimitError, ManagerClosedError, MemoryLimitError
+from smmap_typed._pool import MOST_COPIED
 from smmap_typed.testing.disk import Disk, Inode, Source
 
 __all__ = ["Cursor", "Refusal", "Region", "Regions", "Seen", "View"]
@@ -50,6 +52,10 @@ class Region:
     """The content of the file that the map shows. After a copy-up that is no longer the inode's content."""
     copied: bytes | None
     """The bytes at the time when the window was read, for readers that copy; otherwise None."""
+    resident: set[int] = field(default_factory=set[int])
+    """The numbers of the pages of the file that are known to be in memory."""
+    referenced: bool = False
+    """Whether it was read without a cursor on it since an eviction passed it."""
 
     @property
     def end(self) -> int:
@@ -60,11 +66,23 @@ class Region:
         """Whether the region has all bytes from ``begin`` to ``end``."""
         return self.begin <= begin and end <= self.end
 
+    def is_resident(self, begin: int, end: int) -> bool:
+        """Whether a read copies the bytes from the region: they are not too many, and known to be in memory."""
+        return self.copied is not None or (end - begin <= MOST_COPIED and _pages(begin, end) <= self.resident)
+
+    def mark(self, begin: int, end: int) -> None:
+        """Note that the bytes are in memory."""
+        self.resident |= _pages(begin, end)
+
     def bytes_of(self, begin: int, end: int) -> bytes:
         """The bytes of the file from ``begin`` to ``end``, as far as they can be read."""
         if self.copied is not None:
             return self.copied[begin - self.begin : end - self.begin]
         return bytes(self.content[begin:end])
+
+
+def _pages(begin: int, end: int) -> set[int]:
+    return set(range(begin // PAGESIZE, -(-end // PAGESIZE)))
 
 
 @final
@@ -99,7 +117,18 @@ class View:
 class Regions:
     """The windows of one manager, and the cursors and views that use them."""
 
-    def __init__(self, disk: Disk, window: int, memory: int, handles: int, *, strict: bool, copies: bool) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        window: int,
+        memory: int,
+        handles: int,
+        *,
+        strict: bool,
+        copies: bool,
+        positional: bool = True,
+        copies_from_maps: bool = True,
+    ) -> None:
         self.disk: Final = disk
         self.window: Final = window
         """Bytes, in whole granules; 0 for whole files."""
@@ -107,6 +136,10 @@ class Regions:
         self.handles: int = handles
         self.strict: Final = strict
         self.copies: Final = copies
+        self.positional: Final = positional
+        """Whether the reader reads at an offset without a window."""
+        self.copies_from_maps: Final = copies_from_maps or copies
+        """Whether reads may copy from windows."""
         self.closed: bool = False
         self.regions: Final[list[Region]] = []
         self.left: Final[list[Region]] = []
@@ -121,6 +154,9 @@ class Regions:
         self.maps: int = 0
         self.unmaps: int = 0
         self.evictions: int = 0
+        self.detached_reads: int = 0
+        self.detached_bytes: int = 0
+        self.forgotten: int = 0
         self.mapped_past_limit: bool = False
 
     # Queries.
@@ -175,6 +211,13 @@ class Regions:
         """Clear the counters."""
         self.maps = len(self.regions)
         self.acquisitions = self.misses = self.unmaps = self.evictions = 0
+        self.detached_reads = self.detached_bytes = self.forgotten = 0
+
+    def forget(self) -> None:
+        """Forget which pages are in memory."""
+        for region in self.regions:
+            region.resident.clear()
+        self.forgotten += 1
 
     # Files.
 
@@ -196,9 +239,15 @@ class Regions:
             raise Refusal(FileNotFoundError)
         if inode is not seen.inode or len(inode.content) < seen.size:
             raise Refusal(FileChangedError)
-        self._check_copied(seen)
+        self.check_copied(seen)
 
-    def _check_copied(self, seen: Seen) -> None:
+    def is_changed(self, seen: Seen) -> bool:
+        """Whether the file is in another state than ``seen``."""
+        status = os.fstat(seen.inode.descriptor)
+        now = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_nlink
+        return now != (seen.size, seen.mtime, seen.ctime, seen.links)
+
+    def check_copied(self, seen: Seen) -> None:
         """Raise a Refusal if a window that is read now would hold another state than those that were read before."""
         inode = seen.inode
         status = os.fstat(inode.descriptor)
@@ -246,9 +295,6 @@ class Regions:
     def map(self, source: Source, seen: Seen, begin: int, *, newest: bool) -> Region:
         """Make room, and map a new region."""
         size = self.window_size(seen, begin)
-        if self.strict and size > self.memory:
-            # No eviction can help, so there is none.
-            raise Refusal(MemoryLimitError)
         inode = seen.inode
         kept = self.kept.pop(seen, None)
         # A descriptor from before a copy-up maps the lower file. Where none is kept, the name is opened again, and that
@@ -256,6 +302,9 @@ class Regions:
         content = inode.content if kept is None else kept
         if kept is not None:
             self.kept[seen] = kept
+        if self.strict and size > self.memory:
+            # No eviction can help, so there is none.
+            raise Refusal(MemoryLimitError)
         if len(self.regions) < self.handles and self.mapped() + size <= self.memory:
             self.release_descriptors(self.handles - 1)
         if newest:
@@ -268,25 +317,31 @@ class Regions:
         # It shows the size of the upper file, and what is read by it is in the upper file, too.
         if begin + size > len(inode.content):
             raise Refusal(FileChangedError)
-        self._check_copied(seen)
+        self.check_copied(seen)
         copied = bytes(inode.content[begin : begin + size]) if self.copies else None
         region = Region(seen, begin, size, content, copied)
         self.regions.append(region)
         self.maps += 1
         self.misses += 1
         self.mapped_past_limit |= self.mapped() > self.memory
-        if seen not in self.kept and len(self.regions) + len(self.kept) < self.handles:
-            self.kept[seen] = content
+        self.keep(seen, content)
         return region
+
+    def keep(self, seen: Seen, content: bytearray) -> None:
+        """Keep a descriptor that was opened, if regions leave a handle; the one that was used least recently may go."""
+        if seen in self.kept or self.closed:
+            return
+        if self.kept and len(self.regions) + len(self.kept) >= self.handles:
+            del self.kept[next(iter(self.kept))]
+        if len(self.regions) + len(self.kept) < self.handles:
+            self.kept[seen] = content
 
     def register(self, seen: Seen) -> None:
         """Keep a descriptor of a file that was looked at, and that nothing is known of yet, if a handle is free."""
         if seen not in self.kept and not any(region.seen == seen for region in self.regions):
             # It is opened first, so the windows of older states count.
-            is_room = len(self.regions) + len(self.kept) < self.handles
+            self.keep(seen, seen.inode.content)
             self.unmap_older(seen)
-            if is_room:
-                self.kept[seen] = seen.inode.content
 
     def release_descriptors(self, handles: int) -> None:
         """Keep no more descriptors than there are ``handles`` for regions and descriptors together."""
@@ -318,12 +373,32 @@ class Regions:
         self.mapped_past_limit = False
 
     def evict(self) -> bool:
-        """Unmap the idle region whose last cursor left longest ago."""
-        idle = [region for region in self.left if not self.is_used(region)]
-        if idle:
-            self.unmap(idle[0])
-            self.evictions += 1
-        return bool(idle)
+        """Unmap the idle region whose last cursor left longest ago, except that what was read has a second chance."""
+        refused: list[Region] = []
+        while (region := self._victim(refused)) is not None:
+            if not self.is_viewed(region):
+                self.unmap(region)
+                self.evictions += 1
+                return True
+            refused.append(region)
+        return False
+
+    def _victim(self, refused: list[Region]) -> Region | None:
+        """Return the region to evict next; those that were read and are passed over are then the last."""
+        passed: list[Region] = []
+        found: Region | None = None
+        for region in self.left:
+            if region in refused or self.cursors_on(region):
+                continue
+            if not region.referenced:
+                found = region
+                break
+            passed.append(region)
+        for region in passed:
+            region.referenced = False
+            self.left.remove(region)
+            self.left.append(region)
+        return passed[0] if found is None and passed else found
 
     def note_left(self, region: Region) -> None:
         """Note that a cursor has left the region. If it was the last one, the region is now the most recently used."""

@@ -35,4 +35,4 @@ def test_what_is_scraped_is_what_the_managers_say(path: Path) -> None:
     assert samples["smmap_typed_maps_total", 'the "second"'] == 0
     assert samples["smmap_typed_kept_descriptors", "first"] == stats.kept_descriptors == 0
     assert samples["smmap_typed_kept_descriptors", 'the "second"'] == 1
-    assert len(samples) == 2 * 17
+    assert len(samples) == 2 * 20

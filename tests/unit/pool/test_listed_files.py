@@ -159,7 +159,7 @@ class TestCursors:
         assert bytes(second.use_region(5, 9).buffer()) == pattern(14)[5:]
         assert second.region() is first.region()
         assert second._state._file is files[0]
-        assert third._state.file() is files[2]
+        assert third._state._file is files[2]
         assert third.read(0, 9) == pattern(9)
         assert third._state.file() is files[0]
         assert (manager.num_open_files(), manager.num_file_handles(), manager.stats().maps) == (1, 1, 2)
