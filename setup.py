@@ -36,6 +36,7 @@ HOT = (
     "_pool/monitor",
     "_pool/pool",
     "_pool/replacement",
+    "_pool/resident",
     "_pool/tables",
     "_source",
 )

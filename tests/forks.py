@@ -45,5 +45,5 @@ def status_of(child: int) -> int:
 
 
 def read(manager: SlidingWindowMapManager, path: Path, offset: int = 0) -> None:
-    """Read a few bytes; they must be right."""
-    assert manager.make_cursor(path).read(offset + 3, 9) == path.read_bytes()[offset + 3 : offset + 12]
+    """View a few bytes, which takes a window; they must be right."""
+    assert manager.make_cursor(path).view(offset + 3, 9) == path.read_bytes()[offset + 3 : offset + 12]

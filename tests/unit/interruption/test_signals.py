@@ -82,7 +82,7 @@ def test_a_window_whose_unmapping_was_struck_can_be_used_by_others(tmp_path: Pat
         with pytest.raises(Struck), traced(strike_after_begin):
             manager.collect()
         seen: list[bytes] = []
-        other = threading.Thread(target=lambda: seen.append(manager.make_cursor(path).read(0, 10)), daemon=True)
+        other = threading.Thread(target=lambda: seen.append(bytes(manager.make_cursor(path).view(0, 10))), daemon=True)
         other.start()
         other.join(30)
         assert seen == [content[:10]]
@@ -128,7 +128,7 @@ def test_a_waiter_goes_on_when_the_thread_that_it_waits_for_is_struck(tmp_path: 
     seen: list[bytes] = []
     with SlidingWindowMapManager(2 * GRANULE) as manager, pytest.MonkeyPatch.context() as patch:
         in_flight = manager._pool.tables.in_flight
-        waiter = threading.Thread(target=lambda: seen.append(manager.make_cursor(path).read(0, 10)), daemon=True)
+        waiter = threading.Thread(target=lambda: seen.append(bytes(manager.make_cursor(path).view(0, 10))), daemon=True)
 
         def fail_when_somebody_waits(_target: str, _flags: int) -> int:
             patch.setattr(os, "open", real_open)
@@ -231,7 +231,7 @@ def test_a_failed_first_read_fixes_nothing(tmp_path: Path) -> None:
         keeper = manager.make_cursor(path).use_region(0, 1)
         late = manager.make_cursor(path)
         with pytest.raises(HandleLimitError):
-            late.read(3 * GRANULE, 10)
+            late.view(3 * GRANULE, 10)
         content = write_pattern(path, 5 * GRANULE)
         assert late.file_size() == len(content)
         keeper.close()

@@ -53,6 +53,7 @@ LAYERS: Final[list[tuple[str, tuple[str, ...], str]]] = [
             "_pool.inflight",
             "_pool.file",
             "_pool.frame",
+            "_pool.resident",
             "_pool.descriptor",
             "_pool.pin",
             "_pool.grid",

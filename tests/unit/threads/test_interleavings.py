@@ -23,7 +23,7 @@ from smmap_typed import (
     SlidingWindowMapManager,
     WindowCursor,
 )
-from smmap_typed._handles.state import CursorState
+from smmap_typed._handles.state import CursorState, Placement
 from smmap_typed._pool.frame import Frame
 from smmap_typed._pool.inflight import InFlight, Unload
 from smmap_typed._pool.pool import Pool
@@ -308,14 +308,14 @@ def test_a_reader_that_is_overtaken_by_the_end_of_the_access_leaves_no_pin(
     """It is about to move the buffer to another window."""
     content = path.read_bytes()
     buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
-    move = CursorState.move
+    swap = CursorState.swap
 
-    def move_after_the_end(self: CursorState, offset: int, size: int, flags: int) -> None:
-        monkeypatch.setattr(CursorState, "move", move)
+    def swap_after_the_end(self: CursorState, placement: Placement) -> Placement:
+        monkeypatch.setattr(CursorState, "swap", swap)
         in_another_thread(buffer.end_access)
-        move(self, offset, size, flags)
+        return swap(self, placement)
 
-    monkeypatch.setattr(CursorState, "move", move_after_the_end)
+    monkeypatch.setattr(CursorState, "swap", swap_after_the_end)
     assert buffer[3 * GRANULE] == content[3 * GRANULE]
     assert (len(buffer), manager.stats().pinned_regions) == (0, 0)
     assert buffer.begin_access()

@@ -41,7 +41,9 @@ def test_what_is_read_is_the_same(
     view = cursor.buffer()
     assert bytes(view) == pattern(15)[5:]
     assert cursor.read(7, 8) == pattern(15)[7:]
+    assert cursor.view(7, 8) == pattern(15)[7:]
     assert SlidingWindowMapBuffer(cursor, 1)[2:9] == pattern(10)[3:]
+    assert SlidingWindowMapBuffer(cursor, 1, 9)._span.view() == pattern(10)[1:]
     room = bytearray(4)
     assert SlidingWindowMapBuffer(cursor, 1).readinto(room) == 4
     assert room == pattern(5)[1:]

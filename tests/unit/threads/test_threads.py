@@ -135,13 +135,13 @@ def test_a_miss_at_the_limit_waits_for_those_who_are_just_mapping(path: Path, mo
         def act(number: int) -> bytes:
             if number == 0:
                 with pytest.raises(OSError, match=os.strerror(errno.EIO)):
-                    manager.make_cursor(path).read(0, 16)
+                    manager.make_cursor(path).view(0, 16)
                 return b""
             assert inside.wait(SECONDS)
             cursor = manager.make_cursor(path)
             assert cursor.file_size() == 8 * GRANULE
             waiting.set()
-            return cursor.read(GRANULE, 16)
+            return bytes(cursor.view(GRANULE, 16))
 
         content = path.read_bytes()
         assert in_threads(2, act) == [b"", content[GRANULE : GRANULE + 16]]
@@ -256,13 +256,13 @@ class TestNestedCalls:
 
             def act() -> None:
                 try:
-                    outcomes.append(manager.make_cursor(path).read(granule * GRANULE, 9))
+                    outcomes.append(bytes(manager.make_cursor(path).view(granule * GRANULE, 9)))
                 except ReentrantCallError as error:
                     outcomes.append(type(error))
 
             interrupt_mapping(monkeypatch, act)
             content = path.read_bytes()
-            assert manager.make_cursor(path).read(5 * GRANULE, 9) == content[5 * GRANULE :][:9]
+            assert manager.make_cursor(path).view(5 * GRANULE, 9) == content[5 * GRANULE :][:9]
             assert outcomes == [ReentrantCallError if granule == 5 else content[granule * GRANULE :][:9]]
             assert_books_match_kernel(manager, path)
             assert manager.make_cursor(path).read(5 * GRANULE, 9) == content[5 * GRANULE :][:9]
@@ -276,12 +276,12 @@ class TestNestedCalls:
 
             def act() -> None:
                 try:
-                    manager.make_cursor(path).read(0, 9)
+                    manager.make_cursor(path).view(0, 9)
                 except (ReentrantCallError, HandleLimitError) as error:
                     errors.append(type(error))
 
             interrupt_mapping(monkeypatch, act)
-            assert len(manager.make_cursor(path).read(5 * GRANULE, 9)) == 9
+            assert len(manager.make_cursor(path).view(5 * GRANULE, 9)) == 9
             assert len(errors) == 1
             assert manager.make_cursor(path).read(0, 9) == path.read_bytes()[:9]
 
