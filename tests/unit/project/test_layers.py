@@ -66,7 +66,18 @@ LAYERS: Final[list[tuple[str, tuple[str, ...], str]]] = [
     ),
     (
         "leaves",
-        ("_arguments", "_source", "events", "values", "exceptions", "_platform", "_compiling", "_types", "_starting"),
+        (
+            "_arguments",
+            "_source",
+            "events",
+            "values",
+            "exceptions",
+            "_platform",
+            "_compiling",
+            "_types",
+            "_extras",
+            "_starting",
+        ),
         "values, errors and what differs between systems are used everywhere, so they use nothing",
     ),
 ]
