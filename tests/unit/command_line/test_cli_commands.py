@@ -521,11 +521,11 @@ def test_the_answer_no_is_status_1_and_what_cannot_be_read_status_2(tmp_path: Pa
 
 
 def test_the_page_shows_what_the_commands_print(tmp_path: Path) -> None:
-    """Each command after a dollar sign is run as it stands, on the file that the page describes."""
+    """Each command above what it prints is run as it stands, on the file that the page describes."""
     page = (Path(__file__).parents[3] / "docs/command-line.md").read_text()
     (tmp_path / "demo").write_bytes(b"needle, hay hay\n" * 65536)
     (tmp_path / "sums").write_bytes(run(tmp_path, "hash", "demo").stdout)
-    shown = re.findall(r"^\$ smmap-typed (.*)\n((?:[^$`].*\n)+)", page, re.MULTILINE)
+    shown = re.findall(r"^```console\nsmmap-typed (.*)\n```\n\n?```text\n((?:[^`].*\n)+)```$", page, re.MULTILINE)
     assert len(shown) == 5
     for line, output in shown:
         assert run(tmp_path, *shlex.split(line)).stdout.decode() == output
