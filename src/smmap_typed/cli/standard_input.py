@@ -18,7 +18,9 @@ def mappable_input(opened: ExitStack) -> IO[bytes]:
     ``opened`` closes the temporary file.
     """
     source = sys.stdin.buffer
-    if stat.S_ISREG(os.fstat(source.fileno()).st_mode) and not source.tell():
+    status = os.fstat(source.fileno())
+    # Files in /proc and /sys report a size of 0 although they have content.
+    if stat.S_ISREG(status.st_mode) and status.st_size and not source.tell():
         return source
     import tempfile  # noqa: PLC0415 - it takes long, and only a pipe needs it
 

@@ -472,6 +472,26 @@ def test_standard_input_is_a_dash(tmp_path: Path) -> None:
     assert fed("find", "--count", "needle", "-", "file") == b"-:%d\nfile:%d\n" % (3 * GRANULE, 3 * GRANULE)
 
 
+def test_standard_input_that_says_it_is_empty_is_read(tmp_path: Path) -> None:
+    """Files in /proc have a size of 0 and content."""
+    for command, output in (("find --count Linux", b"1\n"), ("hash", None)):
+        with open("/proc/version", "rb") as file:
+            result = subprocess.run([ENTRY_POINT, *command.split(), "-"], stdin=file, capture_output=True, check=True)
+        assert result.stdout == (
+            output or run(tmp_path, "hash", "/proc/version").stdout.replace(b"/proc/version", b"-")
+        )
+
+
+def test_standard_input_that_fails_is_one_line(tmp_path: Path) -> None:
+    """Nothing is mapped at the first byte of a process's memory."""
+    for command in ("find x -", "hash -"):
+        with open("/proc/self/mem", "rb") as file:
+            result = subprocess.run(
+                [ENTRY_POINT, *command.split()], cwd=tmp_path, stdin=file, capture_output=True, check=False
+            )
+        assert (result.stdout, result.stderr, result.returncode) == (b"", b"smmap-typed: -: Input/output error\n", 2)
+
+
 def test_empty_standard_input(tmp_path: Path) -> None:
     assert run(tmp_path, "hash", "-").stdout == hashlib.sha256().hexdigest().encode() + b"  -\n"
     result = run(tmp_path, "find", "hay", "-")
@@ -500,9 +520,12 @@ def test_check_reads_tagged_lines(tmp_path: Path) -> None:
 
 def test_check_reads_what_openssl_writes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
-    (tmp_path / "sums").write_text(f"SHA2-256(a)= {hashlib.sha256().hexdigest()}\nSHA3-256(a)= {EMPTY_SHA3}\n")
+    (tmp_path / "sums").write_text(
+        f"SHA2-256(a)= {hashlib.sha256().hexdigest()}\nSHA3-256(a)= {EMPTY_SHA3}\nABC(a)= 00\n"
+    )
     result = run(tmp_path, "hash", "--check", "sums")
     assert (result.stdout, result.returncode) == (b"a: OK\na: OK\n", 0)
+    assert result.stderr == b"smmap-typed: WARNING: 1 line is improperly formatted\n"
 
 
 EMPTY_SHA3: Final = hashlib.sha3_256().hexdigest()
