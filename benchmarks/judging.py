@@ -45,7 +45,12 @@ class Cell:
         """A number as it is to be read."""
         if self.unit == "second":
             return f"{value / MILLISECOND:.3g} ms"
-        return f"{value:,.0f} B" if self.unit == "byte" else f"{value:.2f}"
+        return f"{value:,.0f} B" if self.unit == "byte" else f"{value:.{self.digits(value)}f}"
+
+    def digits(self, value: float) -> int:
+        """Digits behind the point: two, or more where a figure that misses its limit would be rounded to it."""
+        missed = value != self.limit and not self.reached
+        return next(digits for digits in range(2, 17) if not (missed and round(value, digits) == self.limit))
 
     def text(self) -> str:
         """The figure, what it is to be, and whether it is."""

@@ -7,6 +7,7 @@ Everything comes from the stored results, and the same results give the same fil
 # pyright: reportUnknownMemberType=false
 
 import statistics
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +42,10 @@ STYLE: Final = {
     # The names of elements are made from it, and are random without it.
     "svg.hashsalt": "smmap_typed",
 }
-WIDTH: Final = 9.0
-"""Of each picture, in inches."""
+WIDTH: Final = 4.8
+"""Of each picture, in inches: so narrow that its words can be read on a phone, too."""
+LONGEST_NAME: Final = 24
+"""Letters of one line of a name beside bars."""
 BAR: Final = 0.19
 """Inches of height for each bar."""
 NEARLY_ONE: Final = 0.9
@@ -131,7 +134,7 @@ def draw_ratios(axes: Axes, groups: Sequence[tuple[str, Mapping[str, float | Non
 
 def name_groups(axes: Axes, names: Sequence[str]) -> None:
     """The names of the groups, from above to below."""
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [textwrap.fill(name, LONGEST_NAME) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -156,12 +159,12 @@ def bars(
     title: str, axis: str, groups: Sequence[tuple[str, Mapping[str, float | None]]], series: Sequence[Series]
 ) -> Figure:
     """A picture of groups of bars."""
-    figure = Figure(figsize=(WIDTH, 1.1 + BAR * (len(series) + 1) * len(groups)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.3 + BAR * (len(series) + 1) * len(groups)), layout="constrained")
     axes = figure.add_subplot()
     draw_ratios(axes, groups, series)
     axes.set_xlabel(axis)
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.legend(loc="outside lower left", ncols=len(series), frameon=False)
     return figure
 
 
@@ -175,7 +178,7 @@ def beside_bare(results: Results) -> Figure:
         groups.append((page.name_of(ROWS[key], line).replace("`", ""), ratios))
     return bars(
         "What an operation costs: shorter is better",
-        "times the bare operation, which is the line at 1",
+        "times the bare operation (the line at 1)",
         groups,
         (SMMAP, *OURS),
     )
@@ -193,7 +196,7 @@ def beside_smmap(results: Results) -> Figure:
         if line.smmap is not None and row.unit == "second" and row.key not in {"threads", "miss curve"}
     ]
     measured = [group for group in groups if any(value is not None for value in group[1].values())]
-    return bars("Speed beside smmap: longer is better", "times smmap, which is the line at 1", measured, OURS)
+    return bars("Speed beside smmap: longer is better", "times smmap (the line at 1)", measured, OURS)
 
 
 @dataclass(frozen=True)
@@ -264,19 +267,19 @@ def threads(results: Results) -> Figure:
     name_places(axes, {count: str(count) for count in COUNTS})
     axes.set_ylim(bottom=0)
     axes.set_xlabel("threads, with a cursor each")
-    axes.set_ylabel("times smmap in one thread")
-    axes.set_title("Moves among 64 mapped windows, all threads together: higher is better", loc="left", fontsize=11)
+    axes.set_ylabel("all threads, times smmap in one")
+    axes.set_title("Moves among 64 windows: higher is better", loc="left", fontsize=11)
     axes.legend(frameon=False)
     return figure
 
 
 def windows(results: Results) -> Figure:
     """What the size of a window costs."""
-    figure = Figure(figsize=(WIDTH, 4), layout="constrained")
-    left, right = figure.subplots(1, 2).flatten().tolist()
+    figure = Figure(figsize=(WIDTH, 7), layout="constrained")
+    upper, lower = figure.subplots(2, 1).flatten().tolist()
     for axes, row, title in (
-        (left, "windows", "Scan of 256 MiB, room for four windows"),
-        (right, "random windows", "Random 4 KiB of 1 GiB, room for 64 MiB"),
+        (upper, "windows", "Scan of 256 MiB, room for four windows"),
+        (lower, "random windows", "Random 4 KiB of 1 GiB, room for 64 MiB"),
     ):
         assert isinstance(axes, Axes)
         sizes = {size: name for name, size in SCAN_WINDOWS.items() if name in ROWS[row].contestants}

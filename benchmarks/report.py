@@ -1,13 +1,13 @@
 """The table: a line for each comparison, with both builds beside each other."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from benchmarks.contest import Row
 from benchmarks.judging import COST, SPEED, cells
 from benchmarks.store import Results
 
-__all__ = ["BUILDS", "line_of", "markdown", "missed", "table"]
+__all__ = ["BUILDS", "is_repeated", "line_of", "markdown", "missed", "table"]
 
 BUILDS: Final = ("pure", "compiled")
 _WIDTH: Final = 21
@@ -46,10 +46,20 @@ def table(results: Results, rows: Iterable[Row], builds: list[str]) -> str:
     return "\n".join(map(line_of, lines))
 
 
+def is_repeated(name: str, shown: Collection[str]) -> bool:
+    """Whether a line is shown already: a curve also has places that are rows of their own.
+
+    A name that leans on the line above it is another one each time.
+    """
+    return name in shown and not name.startswith(("the same", "its "))
+
+
 def markdown(results: Results, rows: Iterable[Row], builds: list[str]) -> str:
     """The table for a page; a target that is missed is bold."""
     lines = [["", *head(builds)], ["---"] * (1 + 2 * len(builds))]
-    lines += [fields for row in rows for fields in texts(results, row, builds)]
+    for row in rows:
+        shown = {fields[0] for fields in lines}
+        lines += [fields for fields in texts(results, row, builds) if not is_repeated(fields[0], shown)]
     return "\n".join(f"| {' | '.join(fields)} |" for fields in lines).replace("NO)", "**NO**)")
 
 

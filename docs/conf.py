@@ -11,7 +11,10 @@ project = "smmap_typed"
 author = "The smmap_typed developers"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
+# Copy what one types: without prompts, and without what the interpreter answers.
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
 autodoc_member_order = "groupwise"
 # A default as it is written: sys.maxsize, and not its figures.
 autodoc_preserve_defaults = True

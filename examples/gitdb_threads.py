@@ -1,9 +1,10 @@
 """Eight threads read every object of one git pack, each with its own gitdb database, under tight limits.
 
 All threads share one manager of mapped windows: first smmap's, for which gitdb is written, then smmap_typed's in its
-place. The program checks the SHA-1 of each object and prints one line for each library. It needs git, and::
+place. The program checks the SHA-1 of each object and prints one line for each library. It needs git and gitdb; in a
+clone of the repository::
 
-    python -m pip install gitdb smmap-typed
+    python -m pip install . gitdb
     python examples/gitdb_threads.py
 
 Each library runs in its own process, because it may crash or hang. The exit status is 0 if all objects that were read
@@ -13,6 +14,7 @@ through smmap_typed are right.
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import time
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -58,6 +61,10 @@ class Database(Protocol):
 
 def main() -> None:
     """Make the pack, and read it with both libraries."""
+    if find_spec("gitdb") is None:
+        sys.exit("this example needs gitdb: python -m pip install gitdb")
+    if shutil.which("git") is None:
+        sys.exit("this example needs git, the program")
     with tempfile.TemporaryDirectory() as folder:
         make_pack(Path(folder))
         statuses = [read_in_a_process(library, folder) for library in ("smmap", "smmap_typed")]

@@ -1,7 +1,9 @@
 """A reader of git packs: prints name, type and size of each object of the given pack.
 
 The buffer moves its window along the pack, and back to the base of a delta. Only the few
-objects that were read last are kept in memory.
+objects that were read last are kept in memory. It needs nothing but this library:
+
+    python examples/pack_reader.py .git/objects/pack/*.pack
 """
 
 import functools
@@ -70,5 +72,6 @@ def objects(pack: SlidingWindowMapBuffer) -> Iterator[tuple[str, str, int]]:
 
 if __name__ == "__main__":
     with SlidingWindowMapManager(window_size=2**17, max_memory_size=2**20) as manager:
-        for line in objects(SlidingWindowMapBuffer(manager.make_cursor(sys.argv[1]))):
-            print(*line)
+        for path in sys.argv[1:] or sys.exit("usage: pack_reader.py PACK..."):
+            for line in objects(SlidingWindowMapBuffer(manager.make_cursor(path))):
+                print(*line)

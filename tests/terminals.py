@@ -7,12 +7,13 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pyte
 
-__all__ = ["ENTRY_POINT", "ROWS", "environment", "rendered", "run", "run_on_terminal"]
+__all__ = ["ENTRY_POINT", "ROWS", "environment", "rendered", "run", "run_on_terminal", "run_python_on_terminal"]
 
 ENTRY_POINT: Final = str(Path(sys.executable).with_name("smmap-typed"))
 """What pip installed."""
@@ -45,11 +46,22 @@ def run_on_terminal(
 
     As soon as ``interrupt_at`` is on the screen, somebody presses Ctrl-C.
     """
+    return _run_on_terminal(folder, (ENTRY_POINT, *arguments), columns, interrupt_at, extra or {})
+
+
+def run_python_on_terminal(folder: Path, code: str) -> tuple[int, str]:
+    """Run ``code`` in a new interpreter in the same way."""
+    return _run_on_terminal(folder, (sys.executable, "-c", code), 80, b"", {})
+
+
+def _run_on_terminal(
+    folder: Path, command: Sequence[str | bytes], columns: int, interrupt_at: bytes, extra: dict[str, str]
+) -> tuple[int, str]:
     master, slave = _terminal(columns)
-    variables = environment(columns) | (extra or {})
+    variables = environment(columns) | extra
     # The terminal is to be the one that controls the process, so that a key can interrupt it.
     with subprocess.Popen(
-        (ENTRY_POINT, *arguments),
+        command,
         cwd=folder,
         env=variables,
         pass_fds=(slave,),

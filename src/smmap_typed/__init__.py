@@ -12,6 +12,8 @@ there is no room. Every class may be used from any thread.
 >>> cursor.read(offset=1_000_000, size=4)
 b'@ABC'
 
+Start with these classes:
+
 ``SlidingWindowMapManager``  maps windows of files; ``StaticWindowMapManager`` maps whole files
 ``WindowCursor``             a movable handle on one file, made by ``make_cursor``
 ``SlidingWindowMapBuffer``   a file as a sequence of bytes
@@ -19,13 +21,16 @@ b'@ABC'
 ``Region``, ``Window``       a window that is mapped; a range of a file
 ``ManagerStats``             what a manager did and holds
 ``SmmapError``               the root of every error, in ``smmap_typed.exceptions``
-``smmap_typed.readers``      how windows come into memory; ``smmap_typed.testing``: the executable specification
 
-The docstring of ``smmap_typed._pool`` and docs/design.md explain how it works inside.
+``smmap_typed.readers`` defines how windows come into memory, ``smmap_typed.compat`` puts the library in the place of
+smmap, ``smmap_typed.prometheus`` exports statistics, and ``smmap_typed.testing`` checks the invariants.
+
+Names that begin with an underscore are private.
 """
 
 from types import FunctionType as _FunctionType
 
+from smmap_typed import _starting as _starting  # first of all: the other imports take long
 from smmap_typed._handles.buffer import SlidingWindowMapBuffer as SlidingWindowMapBuffer
 from smmap_typed._handles.cursor import WindowCursor as WindowCursor
 from smmap_typed._handles.mapped_file import MappedFile as MappedFile
@@ -59,9 +64,50 @@ from smmap_typed.values import ManagerStats as ManagerStats
 from smmap_typed.values import RegionStats as RegionStats
 from smmap_typed.values import Window as Window
 
+__all__ = [
+    "ALLOCATIONGRANULARITY",
+    "COMPILED",
+    "BufferMatch",
+    "CompatError",
+    "CursorInvalidError",
+    "Event",
+    "FileChangedError",
+    "FileStats",
+    "HandleLimitError",
+    "LimitReached",
+    "ManagerClosedError",
+    "ManagerStats",
+    "MapFailed",
+    "MappedFile",
+    "MemoryLimitError",
+    "Observer",
+    "PathOrFd",
+    "Reader",
+    "ReentrantCallError",
+    "Region",
+    "RegionMapped",
+    "RegionStats",
+    "RegionUnmapped",
+    "RegionUnmappedError",
+    "SlidingWindowMapBuffer",
+    "SlidingWindowMapManager",
+    "SmmapError",
+    "StaticWindowMapManager",
+    "Window",
+    "WindowCursor",
+    "align_to_mmap",
+    "is_64_bit",
+    "version_info",
+]
+
 __version__ = "0.1.0"
 version_info: tuple[int, int, int] = (0, 1, 0)
 """The version in numbers, a name that smmap has."""
 
 COMPILED: bool = not isinstance(_CursorState.move, _FunctionType)
 """Whether the hot modules are machine code, made by mypyc, or Python. Both do the same."""
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion and ``help``."""
+    return [name for name in globals() if not name.startswith("_") or name.endswith("__")]

@@ -80,8 +80,9 @@ class StaticWindowMapManager:
     def __repr__(self) -> str:
         ledger = self._pool.ledger
         return (
-            f"<{type(self).__name__}{' closed' if self._pool.tables.closed else ''}: {ledger.total_handles} of "
-            f"{ledger.max_handles} handles, {ledger.total_bytes} of {ledger.max_memory} bytes>"
+            f"<{type(self).__name__}{' closed' if self._pool.tables.closed else ''}: "
+            f"{_share(ledger.total_handles, ledger.max_handles, 'handles')}, "
+            f"{_share(ledger.total_bytes, ledger.max_memory, 'bytes')}>"
         )
 
     def make_cursor(self, path_or_fd: PathOrFd, *, advice: Advice | None = None) -> WindowCursor:
@@ -214,8 +215,21 @@ class SlidingWindowMapManager(StaticWindowMapManager):
 
     :param window_size: bytes, rounded up to the allocation granularity; -1 for 1 GiB (64 MiB on 32-bit, 1 MiB with
         ``reader="pread"``); 0 for the whole file in one window.
+    :param max_memory_size: bytes; 0 for 8 GiB (1 GiB on 32-bit). A soft limit: it is exceeded only when nothing idle is
+        left to unmap.
+    :param max_open_handles: regions mapped at once, at least 1. A hard limit: it is not exceeded at any instant.
+    :param reader: ``"mmap"``; or ``"pread"`` to read windows into memory, which works on files that cannot be mapped
+        and turns a truncated file into an error instead of a signal; or your own ``smmap_typed.readers.Reader``.
+    :param strict_memory: whether the memory limit is hard, too.
+    :param observer: called with each event, in the thread that caused it, when the call that caused it is on its way
+        out. An error that it raises goes to ``sys.unraisablehook``.
+    :param advice: how files will be read: ``"normal"``, ``"sequential"``, ``"random"`` or ``"willneed"``. The manager
+        passes it to the kernel for each window that it maps, where there is ``madvise``; a copy gets no advice.
+    :raises ValueError: if an argument is out of its range, or not one of the names listed here.
+    :raises TypeError: if an argument is of a wrong type.
 
-    All other parameters, the errors and the thread-safety are those of ``StaticWindowMapManager``.
+    Every method may be called from any thread at any time. A manager is a context manager that closes itself. Its
+    methods are those of ``StaticWindowMapManager``.
     """
 
     __slots__ = ()
@@ -238,6 +252,11 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         self._advice = check_advice(advice)
         ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=strict_memory)
         self._pool = _make_pool(size, ledger, loads, observer, reads=reads, populate=populate)
+
+
+def _share(used: int, limit: int, unit: str) -> str:
+    """Describe a limit and what is used of it; ``sys.maxsize`` is how users say that there is no limit."""
+    return f"{used} {unit}, unlimited" if limit >= sys.maxsize else f"{used} of {limit} {unit}"
 
 
 def _make_pool(

@@ -11,12 +11,15 @@ True
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from smmap_typed._extras import needed
 from smmap_typed.manager import StaticWindowMapManager
 from smmap_typed.values import ManagerStats
+
+with needed("prometheus_client", "prometheus-client>=0.20", "smmap_typed.prometheus"):
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+    from prometheus_client.registry import Collector
 
 __all__ = ["ManagerCollector"]
 

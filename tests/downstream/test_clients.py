@@ -65,6 +65,16 @@ def test_gitdbs_own_tests_pass(gitdb_source: Path, repository: Path, tmp_path: P
     assert (suite.attrib["errors"], suite.attrib["failures"]) == ("0", "0")
 
 
+def test_gitpython_maps_nothing_unless_it_is_told_to_use_gitdb(repository: Path) -> None:
+    """The default reads through ``git cat-file``, as the pages on GitPython say."""
+    maps: dict[str, int] = {}
+    for database in ("GitCmdObjectDB", "GitDB"):
+        result = run_client("count_maps.py", repository, database)
+        assert result.returncode == 0, result.stderr
+        maps[database] = int(result.stdout)
+    assert maps["GitCmdObjectDB"] == 0 < maps["GitDB"]
+
+
 @pytest.mark.parametrize("limits", [(), TIGHT], ids=["default", "tight"])
 def test_gitpython_reads_what_git_reads(repository: Path, limits: tuple[str, ...]) -> None:
     """Every commit, tree and blob of the branch: name, type, size and content."""

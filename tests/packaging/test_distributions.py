@@ -10,7 +10,9 @@ import pytest
 
 from distributions import ROOT, copy, new_environment, run
 
-SOURCE: Final = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "build_backend", "src")
+SOURCE: Final = tuple(
+    sorted(path.name for path in ROOT.iterdir() if path.name[0] != "." and path.name not in {"build", "dist"})
+)
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -52,6 +54,25 @@ def test_the_source_distribution_can_build_again(built: Path, tmp_path: Path) ->
         assert [(each.filename, each.CRC) for each in first.infolist()] == [
             (each.filename, each.CRC) for each in second.infolist()
         ]
+
+
+def test_the_source_distribution_has_the_tests_and_what_they_read(built: Path, tmp_path: Path) -> None:
+    """So who packages the library for a system can run them: here, tests of the API, the code and the pages."""
+    with tarfile.open(one(built, "*.tar.gz")) as archive:
+        names = archive.getnames()
+        archive.extractall(tmp_path, filter="data")
+    assert not [name for name in names if name.endswith((".pyc", ".so")) or "/." in name]
+    source = one(tmp_path, "smmap_typed-*")
+    missing = [
+        path.relative_to(ROOT)
+        for folder in ("tests", "docs", "examples", "benchmarks", "stubs")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix in {".py", ".md", ".svg", ".json", ".toml"}
+        if not (source / path.relative_to(ROOT)).exists()
+    ]
+    assert missing == []
+    tests = ("tests/unit/api/test_windows.py", "tests/unit/project/test_layers.py")
+    run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, folder=source)
 
 
 def test_who_installs_it_gets_types_and_no_more_than_is_needed(built: Path, tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ def test_the_reference_has_every_public_name(module: str) -> None:
     assert names - places == set()
 
 
+def test_the_module_index_has_the_package_and_its_public_modules() -> None:
+    listed = set(re.findall(r'href="reference.html#module-([\w.]+)"', (SITE / "py-modindex.html").read_text()))
+    assert {module for module in MODULES if module != "smmap_typed.testing.settings"} <= listed
+
+
 def public_names(module: ModuleType) -> set[str]:
     everything = {name for name, value in vars(module).items() if name[0] != "_" and not isinstance(value, ModuleType)}
     return set(getattr(module, "__all__", everything)) - NOT_FOR_USERS

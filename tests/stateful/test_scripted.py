@@ -218,7 +218,7 @@ def test_without_hypothesis_the_error_names_the_extra(missing: str) -> None:
     result = run_python(code)
     assert result.returncode == 1
     assert "ModuleNotFoundError: " in result.stderr
-    needs = 'this part of smmap_typed.testing needs hypothesis; pip install "smmap-typed[testing]"'
+    needs = 'this part of smmap_typed.testing needs hypothesis: python -m pip install "hypothesis>=6.120"'
     assert (needs in result.stderr) == (missing == "hypothesis")
 
 

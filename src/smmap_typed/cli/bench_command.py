@@ -1,100 +1,128 @@
-"""``smmap-typed bench``: compares this library with smmap, one big map and ``pread``; prints a table or draws it."""
+"""``smmap-typed bench``: compares this library with smmap, one big map and ``pread``; prints a table, and plots it."""
 
-import io
+import shutil
 import sys
-from typing import Annotated, Final
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
-import typer
-from rich.console import Console
-from rich.table import Table
-
-from smmap_typed.cli.options import MAX_HANDLES, MAX_MEMORY, WINDOW_SIZE, MaxHandles, MaxMemory, OneFile, WindowSize
+from smmap_typed.cli.options import ManagerArguments, add_manager_options, at_least_one
+from smmap_typed.cli.parsing import Parser
+from smmap_typed.cli.plotting import plot
 from smmap_typed.cli.racing import Result, race
 from smmap_typed.cli.sizes import size_text
-from smmap_typed.cli.terminal import Output, console, fail, fail_on, printable
+from smmap_typed.cli.terminal import Output, can_move, console, fail, fail_on, printable
 from smmap_typed.manager import SlidingWindowMapManager
 
-__all__ = ["bench"]
+__all__ = ["main"]
 
-_PICTURE_WIDTH: Final = 80
+_ABOUT: Final = """Compare ways to read FILE from the page cache: all of it in steps of 1 MiB, and 4 KiB at random
+places. The ways are this library, smmap if it is installed, one mmap of the whole file, and pread. A ratio above 1
+means that a way takes that many times as long as this library. The exit status is 2 if the file cannot be read."""
 _TABLE_WIDTH: Final = 60
 
 
-def bench(
-    file: OneFile,
-    *,
-    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of rounds; medians are shown.")] = 5,
-    reads: Annotated[int, typer.Option(min=1, metavar="N", help="Random reads in each round.")] = 10_000,
-    svg: Annotated[
-        str, typer.Option(metavar="OUT", help="Also draw the table into this file.", show_default=False)
-    ] = "",
-    window_size: WindowSize = WINDOW_SIZE,
-    max_memory: MaxMemory = MAX_MEMORY,
-    max_handles: MaxHandles = MAX_HANDLES,
-) -> None:
-    """Compare ways to read FILE from the page cache: all of it in steps of 1 MiB, and 4 KiB at random places.
+class _Arguments(ManagerArguments):
+    rounds: int
+    reads: int
+    svg: str
 
-    The ways are this library, smmap if it is installed, one mmap of the whole file, and pread. A ratio above 1 means
-    that a way takes that many times as long as this library.
-    """
+
+def main(words: Sequence[str]) -> int:
+    """Run the command, and return its exit status."""
+    parser = Parser("bench [OPTIONS] FILE", _ABOUT, "smmap-typed bench --svg bench.svg big.pack")
+    parser.add_argument(
+        "--rounds",
+        type=at_least_one,
+        default=5,
+        metavar="N",
+        help="number of rounds; medians are shown (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--reads",
+        type=at_least_one,
+        default=10_000,
+        metavar="N",
+        help="random reads in each round (default: %(default)s)",
+    )
+    parser.add_argument("--svg", default="", metavar="OUT", help="also plot the figures into this file")
+    add_manager_options(parser)
+    arguments = parser.parse_files(words, _Arguments())
+    (file,) = arguments.operands
     try:
-        with SlidingWindowMapManager() as probe:
-            size = probe.make_cursor(file).file_size()
-        if not size:
-            fail(f"{printable(file)}: an empty file has nothing to read")
-        # Shown on a terminal only, and removed at the end: a large file takes a while.
-        with console(sys.stderr).status(f"{rounds} rounds"):
-            results = race(file, window_size, max_memory, max_handles, rounds, reads)
+        size, results = _race(file, arguments)
     except OSError as error:
         fail_on(file, error)
-    title = f"{printable(file)}: {size_text(size)}, medians of {rounds}"
-    sequential, scattered = _sequential(results, size), _scattered(results)
-    whole = _table(results, sequential | scattered)
-    is_narrow = sys.stdout.isatty() and console(sys.stdout).width < _TABLE_WIDTH
-    _print(title, [_table(results, sequential), _table(results, scattered)] if is_narrow else [whole])
-    if svg:
-        _draw(title, whole, svg)
+    title = f": {size_text(size)}, medians of {arguments.rounds}"
+    columns = [_sequential(results, size), _scattered(results)]
+    is_narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _TABLE_WIDTH
+    tables = [[each] for each in columns] if is_narrow else [columns]
+    lines = [line for table in tables for line in _table(results, table)]
+    output = Output()
+    text = "".join(f"{line}\n" for line in lines).encode(sys.stdout.encoding or "utf-8", "replace")
+    output.write(output.name(file) + title.encode() + b"\n" + text)
+    if arguments.svg:
+        _plot(printable(file) + title, results, columns, arguments.svg)
+    return 0
 
 
-_Columns = dict[str, list[tuple[str, str]]]
-"""By heading, for each way of reading: a figure, and its ratio to the figure of this library."""
+def _race(file: str, arguments: _Arguments) -> tuple[int, list[Result]]:
+    """Return the size of the file, and the times of each way to read it."""
+    with SlidingWindowMapManager() as probe:
+        size = probe.make_cursor(file).file_size()
+    if not size:
+        fail(f"{printable(file)}: an empty file has nothing to read")
+    limits = arguments.window_size, arguments.max_memory, arguments.max_handles
+    with _waiting(f"{arguments.rounds} rounds"):
+        return size, race(file, *limits, arguments.rounds, arguments.reads)
 
 
-def _sequential(results: list[Result], size: int) -> _Columns:
+def _waiting(text: str) -> AbstractContextManager[object]:
+    """Show ``text`` on a terminal meanwhile: a large file takes a while."""
+    return console(sys.stderr).status(text) if can_move(sys.stderr) else nullcontext()
+
+
+_Column = tuple[str, list[tuple[str, float]]]
+"""A heading, and for each way of reading: a figure, and how many times as long it takes as this library."""
+
+
+def _sequential(results: list[Result], size: int) -> _Column:
     own = results[0].sequential
-    figures = [(f"{size / each.sequential / 1024**2:.0f} MiB/s", f"{each.sequential / own:.2f}") for each in results]
-    return {"front to back": figures}
+    return (
+        "front to back",
+        [(f"{size / each.sequential / 1024**2:.0f} MiB/s", each.sequential / own) for each in results],
+    )
 
 
-def _scattered(results: list[Result]) -> _Columns:
+def _scattered(results: list[Result]) -> _Column:
     own = results[0].scattered
-    return {"at random": [(f"{each.scattered * 1e6:.2f} µs", f"{each.scattered / own:.2f}") for each in results]}
+    return "at random", [(f"{each.scattered * 1e6:.2f} µs", each.scattered / own) for each in results]
 
 
-def _table(results: list[Result], columns: _Columns) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for heading in columns:
-        table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("ratio", justify="right", no_wrap=True)
+def _table(results: list[Result], columns: list[_Column]) -> list[str]:
+    """Return the lines of a table with a row for each way of reading."""
+    cells = [["", *(text for heading, _ in columns for text in (heading, "ratio"))]]
     for place, each in enumerate(results):
-        table.add_row(each.name, *(text for figures in columns.values() for text in figures[place]))
-    return table
+        taken = [figures[place] for _, figures in columns]
+        cells.append([each.name, *(text for figure, ratio in taken for text in (figure, f"{ratio:.2f}"))])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join([row[0].ljust(widths[0]), *(map(str.rjust, row[1:], widths[1:]))]).rstrip() for row in cells]
 
 
-def _print(title: str, tables: list[Table]) -> None:
-    """Print plain lines; the caller has split the table if the terminal is too narrow for it."""
-    lines = Console(file=io.StringIO(), width=_PICTURE_WIDTH, record=True, color_system=None)
-    lines.print(*tables, sep="\n")
-    text = "\n".join(line.rstrip() for line in lines.export_text().splitlines())
-    Output().write(f"{title}\n{text}\n".encode(sys.stdout.encoding or "utf-8", "replace"))
-
-
-def _draw(title: str, table: Table, path: str) -> None:
-    drawn = Console(file=io.StringIO(), width=_PICTURE_WIDTH, record=True)
-    drawn.print(table)
+def _plot(title: str, results: list[Result], columns: list[_Column], path: str) -> None:
+    """Plot how long each way takes: shorter bars are better."""
+    panels = [
+        (
+            f"{heading}, shorter is better",
+            [
+                (each.name, ratio, f"{figure} ({ratio:.2f})")
+                for each, (figure, ratio) in zip(results, figures, strict=True)
+            ],
+        )
+        for heading, figures in columns
+    ]
     try:
         with open(path, "w", encoding="utf-8") as file:
-            file.write(drawn.export_svg(title=title))
+            file.write(plot(title, panels))
     except OSError as error:
         fail_on(path, error)

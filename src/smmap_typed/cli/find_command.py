@@ -2,93 +2,83 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Annotated, Final
-
-import typer
+from typing import Final
 
 from smmap_typed.cli.finding import Found, Literal, Pattern, Regex, TooLongError, search
-from smmap_typed.cli.options import (
-    MAX_HANDLES,
-    MAX_MEMORY,
-    THREADS,
-    WINDOW_SIZE,
-    Files,
-    MaxHandles,
-    MaxMemory,
-    Threads,
-    WindowSize,
-    size_option,
-)
-from smmap_typed.cli.terminal import Output, complain, fail, printable, reason
-from smmap_typed.manager import SlidingWindowMapManager
+from smmap_typed.cli.options import ThreadArguments, add_manager_options, add_threads, make_manager, size_option
+from smmap_typed.cli.parsing import Parser
+from smmap_typed.cli.terminal import FAILED, NOT_SO, Output, complain, fail, printable, reason
 
-__all__ = ["find"]
+__all__ = ["main"]
 
+_ABOUT: Final = """Print the offset of each occurrence of PATTERN in each FILE, in order and without overlap. A FILE
+of - is standard input. With several files, each offset follows the name of its file. The exit status is 0 if there is a
+match, 1 if there is none, and 2 if a file could not be read."""
 _LONGEST: Final = 4096
-_NOT_FOUND: Final = 1
-_FAILED: Final = 2
 
 
-def find(
-    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="What to search for.", show_default=False)],
-    files: Files,
-    *,
-    as_hex: Annotated[bool, typer.Option("--hex", help="PATTERN is hexadecimal, with or without spaces.")] = False,
-    as_regex: Annotated[
-        bool, typer.Option("--regex", help="PATTERN is a regular expression of Python's re, on bytes.")
-    ] = False,
-    max_length: Annotated[
-        int,
-        typer.Option(
-            parser=size_option,
-            metavar="SIZE",
-            show_default="4KiB",
-            help="With --regex: maximum bytes that a match may look at; a longer match is an error.",
-        ),
-    ] = _LONGEST,
-    count: Annotated[bool, typer.Option("--count", help="Print the number of matches instead.")] = False,
-    threads: Threads = THREADS,
-    window_size: WindowSize = WINDOW_SIZE,
-    max_memory: MaxMemory = MAX_MEMORY,
-    max_handles: MaxHandles = MAX_HANDLES,
-) -> None:
-    """Print the offset of each occurrence of PATTERN in each FILE, in order and without overlap.
+class _Arguments(ThreadArguments):
+    as_hex: bool
+    as_regex: bool
+    max_length: int | None
+    count: bool
 
-    With several files, each offset follows the name of its file. The exit status is 0 if there is a match, 1 if there
-    is none, and 2 if a file could not be read.
-    """
-    wanted = _pattern(pattern, max_length, as_hex=as_hex, as_regex=as_regex)
-    with (
-        SlidingWindowMapManager(window_size, max_memory, max_handles) as manager,
-        closing(search(manager, files, wanted, threads)) as found,
-    ):
+
+def main(words: Sequence[str]) -> int:
+    """Run the command, and return its exit status."""
+    parser = Parser("find [OPTIONS] PATTERN FILE...", _ABOUT, "smmap-typed find --hex 'ff d8 ff' disk.img")
+    parser.add_argument(
+        "--hex", action="store_true", dest="as_hex", help="PATTERN is hexadecimal, with or without spaces"
+    )
+    parser.add_argument(
+        "--regex", action="store_true", dest="as_regex", help="PATTERN is a regular expression of Python's re, on bytes"
+    )
+    parser.add_argument(
+        "--max-length",
+        type=size_option,
+        metavar="SIZE",
+        help="with --regex: maximum bytes that a match may look at; a longer match is an error (default: 4KiB)",
+    )
+    parser.add_argument("--count", action="store_true", help="print the number of matches instead")
+    add_threads(parser)
+    add_manager_options(parser)
+    arguments = parser.parse(words, _Arguments())
+    pattern, *files = arguments.operands
+    try:
+        wanted = _pattern(pattern, arguments)
+    except ValueError as error:
+        parser.error(str(error))
+    with make_manager(arguments) as manager, closing(search(manager, files, wanted, arguments.threads)) as found:
         try:
-            status = _print_all(found, named=len(files) > 1, count=count)
+            return _print_all(found, named=len(files) > 1, count=arguments.count)
         except TooLongError as error:
             fail(str(error))
-    raise typer.Exit(status)
 
 
-def _pattern(pattern: str, max_length: int, *, as_hex: bool, as_regex: bool) -> Pattern:
-    if as_hex and as_regex:
-        raise typer.BadParameter("--hex and --regex exclude each other")
+def _pattern(pattern: str, arguments: _Arguments) -> Pattern:
+    """Return what to search for; raise ValueError if there can be no such pattern."""
+    if arguments.as_hex and arguments.as_regex:
+        raise ValueError("--hex and --regex exclude each other")
+    if arguments.max_length is not None and not arguments.as_regex:
+        raise ValueError("--max-length has no effect without --regex")
     if not pattern:
-        raise typer.BadParameter("PATTERN is empty")
-    if as_regex:
+        raise ValueError("PATTERN is empty")
+    if arguments.as_regex:
+        longest = _LONGEST if arguments.max_length is None else arguments.max_length
         try:
-            return Regex(re.compile(os.fsencode(pattern)), max_length)
+            return Regex(re.compile(os.fsencode(pattern)), longest)
         except re.error as error:
-            raise typer.BadParameter(f"{pattern!r} is not a regular expression: {error}") from error
-    if not as_hex:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+    if not arguments.as_hex:
         return Literal(os.fsencode(pattern))
     try:
         needle = bytes.fromhex(pattern)
     except ValueError:
         needle = b""
     if not needle:
-        raise typer.BadParameter(f"{pattern!r} is not hexadecimal; write bytes as 'ff d8 ff' or ffd8ff")
+        raise ValueError(f"{pattern!r} is not hexadecimal; write bytes as 'ff d8 ff' or ffd8ff")
     return Literal(needle)
 
 
@@ -113,5 +103,5 @@ def _print_all(found: Iterator[Found], *, named: bool, count: bool) -> int:
         if piece.last:
             in_file = 0
     if failed:
-        return _FAILED
-    return 0 if total else _NOT_FOUND
+        return FAILED
+    return 0 if total else NOT_SO

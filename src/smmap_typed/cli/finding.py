@@ -16,11 +16,12 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
 from smmap_typed import WindowCursor
+from smmap_typed.cli.standard_input import STANDARD_INPUT, mappable_input
 from smmap_typed.manager import SlidingWindowMapManager
 
 __all__ = ["Found", "Literal", "Pattern", "Regex", "TooLongError", "search"]
@@ -125,10 +126,11 @@ def search(manager: SlidingWindowMapManager, paths: Iterable[str], pattern: Patt
     # A thread may pin two windows: one for its piece, and one more at its edge.
     pool = ThreadPoolExecutor(max(min(threads, manager.max_file_handles() // 2), 1), "find")
     ahead: deque[tuple[_Piece, Future[_Spans]]] = deque()
+    opened = ExitStack()
     try:
         done = 0
         failed = ""
-        for item in _scheduled(pool, ahead, _pieces(manager, paths), pattern, 2 * threads):
+        for item in _scheduled(pool, ahead, _pieces(manager, paths, opened), pattern, 2 * threads):
             if isinstance(item, Found):
                 yield item
                 continue
@@ -146,6 +148,7 @@ def search(manager: SlidingWindowMapManager, paths: Iterable[str], pattern: Patt
                 yield Found(piece.path, offsets, piece.end == piece.size)
     finally:
         pool.shutdown(cancel_futures=True)
+        opened.close()
 
 
 def _scheduled(
@@ -172,11 +175,11 @@ def _emptied(ahead: "deque[tuple[_Piece, Future[_Spans]]]") -> "Iterator[tuple[_
         yield ahead.popleft()
 
 
-def _pieces(manager: SlidingWindowMapManager, paths: Iterable[str]) -> Iterator[_Piece | Found]:
+def _pieces(manager: SlidingWindowMapManager, paths: Iterable[str], opened: ExitStack) -> Iterator[_Piece | Found]:
     step = min(_PIECE, manager.window_size() // 2 or _PIECE)
     for path in paths:
         try:
-            source, size = _opened(manager, path)
+            source, size = _opened(manager, path, opened)
         except OSError as error:
             yield Found(path, array("q"), last=True, error=error)
             continue
@@ -184,11 +187,16 @@ def _pieces(manager: SlidingWindowMapManager, paths: Iterable[str]) -> Iterator[
             yield _Piece(path, source, begin, min(begin + step, size), size)
 
 
-def _opened(manager: SlidingWindowMapManager, path: str) -> tuple[Callable[[int, int], memoryview], int]:
+def _opened(
+    manager: SlidingWindowMapManager, path: str, opened: ExitStack
+) -> tuple[Callable[[int, int], memoryview], int]:
     """Return a function that reads the file, and the size of the file."""
-    cursor = manager.make_cursor(path)
+    is_input = path == STANDARD_INPUT
+    cursor = manager.make_cursor(mappable_input(opened).fileno() if is_input else path)
     if size := cursor.file_size():
         return _reader(cursor), size
+    if is_input:
+        return lambda _, __: memoryview(b""), 0
     # Files in /proc and /sys report a size of 0 although they have content.
     with open(path, "rb") as file:
         content = file.read()

@@ -1,99 +1,103 @@
 """``smmap-typed hash``: prints checksums, or checks those of a file, as ``sha256sum`` does."""
 
-import hashlib
+import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import fields
-from typing import Annotated
-
-import typer
 
 from smmap_typed import ManagerStats
+from smmap_typed.cli.bar import Bar
 from smmap_typed.cli.checking import Expected, parse_checksums
 from smmap_typed.cli.hashing import Checksum, check_algorithm, checksum_line, checksums, escaped
-from smmap_typed.cli.options import (
-    MAX_HANDLES,
-    MAX_MEMORY,
-    THREADS,
-    WINDOW_SIZE,
-    Files,
-    MaxHandles,
-    MaxMemory,
-    Threads,
-    WindowSize,
-)
-from smmap_typed.cli.progress import Bar, progress_bar
-from smmap_typed.cli.terminal import Output, complain, fail_on, printable, reason
+from smmap_typed.cli.options import ThreadArguments, add_manager_options, add_threads, make_manager
+from smmap_typed.cli.parsing import Parser
+from smmap_typed.cli.progress import progress_bar
+from smmap_typed.cli.standard_input import STANDARD_INPUT
+from smmap_typed.cli.terminal import FAILED, NOT_SO, Output, complain, fail_on, printable, reason
 from smmap_typed.manager import SlidingWindowMapManager
 
-__all__ = ["hash_files"]
+__all__ = ["main"]
+
+_ABOUT = """Print the checksum of each FILE in the format of sha256sum, or check those that FILE lists. A FILE of - is
+standard input. One manager reads all files, within its limits. The exit status is 1 if a checksum is not the listed
+one, and 2 if a file could not be read."""
+
+
+class _Arguments(ThreadArguments):
+    check: bool
+    algorithm: str | None
+    stats: bool
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command, and return its exit status."""
+    parser = Parser("hash [OPTIONS] FILE...", _ABOUT, "smmap-typed hash --threads 4 *.iso > SHA256SUMS")
+    parser.add_argument("--check", action="store_true", help="check the checksums that each FILE lists")
+    parser.add_argument(
+        "--algorithm",
+        type=_algorithm,
+        metavar="NAME",
+        help="a hashlib algorithm with a digest of fixed size (default: sha256, or with --check what the line names)",
+    )
+    parser.add_argument("--stats", action="store_true", help="print the manager's statistics on stderr")
+    add_threads(parser)
+    add_manager_options(parser)
+    arguments = parser.parse(words, _Arguments())
+    with make_manager(arguments) as manager:
+        if arguments.check:
+            status = max([_check(manager, name, arguments) for name in arguments.operands])
+        else:
+            status = _hash(manager, arguments)
+        if arguments.stats:
+            _print_stats(manager.stats())
+    return status
 
 
 def _algorithm(name: str) -> str:
     try:
         return check_algorithm(name)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def hash_files(
-    files: Files,
-    *,
-    check: Annotated[bool, typer.Option("--check", help="Check the checksums in each FILE; - is stdin.")] = False,
-    threads: Threads = THREADS,
-    window_size: WindowSize = WINDOW_SIZE,
-    max_memory: MaxMemory = MAX_MEMORY,
-    max_handles: MaxHandles = MAX_HANDLES,
-    algorithm: Annotated[
-        str, typer.Option(callback=_algorithm, metavar="NAME", help="A hashlib algorithm with a digest of fixed size.")
-    ] = "sha256",
-    stats: Annotated[bool, typer.Option("--stats", help="Print the manager's statistics on stderr.")] = False,
-) -> None:
-    """Print the checksum of each FILE in the format of sha256sum, or check those that FILE lists.
-
-    One manager reads all files, within its limits. The exit status is 1 if a file could not be read, or if its checksum
-    is not the listed one.
-    """
-    with SlidingWindowMapManager(window_size, max_memory, max_handles) as manager:
-        if check:
-            status = max([_check(manager, name, algorithm, threads) for name in files])
-        else:
-            with progress_bar(files) as bar, closing(checksums(manager, files, algorithm, threads, bar.advance)) as due:
-                status = _print_all(due, bar)
-        if stats:
-            _print_stats(manager.stats())
-    raise typer.Exit(status)
-
-
-def _print_all(results: Iterator[Checksum], bar: Bar) -> int:
-    """Print each result as it arrives, and return the exit status."""
+def _hash(manager: SlidingWindowMapManager, arguments: _Arguments) -> int:
+    """Print each checksum as it arrives, and return the exit status."""
+    algorithm = arguments.algorithm or "sha256"
+    wanted = [(name, algorithm) for name in arguments.operands]
     output = Output()
     status = 0
-    for result in results:
-        with bar.aside():
-            if result.error is None:
-                output.write(checksum_line(result))
-            else:
-                status = 1
-                complain(f"{printable(result.path)}: {reason(result.error)}")
-        bar.file_done()
+    with (
+        progress_bar(arguments.operands) as bar,
+        closing(checksums(manager, wanted, arguments.threads, bar.advance)) as due,
+    ):
+        for result in due:
+            with bar.aside():
+                if result.error is None:
+                    output.write(checksum_line(result, printable if output.is_terminal else escaped))
+                else:
+                    status = FAILED
+                    complain(f"{printable(result.path)}: {reason(result.error)}")
+            bar.file_done()
     return status
 
 
-def _check(manager: SlidingWindowMapManager, name: str, algorithm: str, threads: int) -> int:
+def _check(manager: SlidingWindowMapManager, name: str, arguments: _Arguments) -> int:
     """Check the files that the file ``name`` lists, and return the exit status."""
     try:
-        text = sys.stdin.buffer.read() if name == "-" else _content(name)
+        text = sys.stdin.buffer.read() if name == STANDARD_INPUT else _content(name)
     except OSError as error:
         fail_on(name, error)
-    expected, improper = parse_checksums(text, hashlib.new(algorithm).digest_size)
+    expected, improper = parse_checksums(text, arguments.algorithm)
     if not expected:
         complain(f"{printable(name)}: no properly formatted checksum lines found")
-        return 1
-    paths = [os.fsdecode(line.name) for line in expected]
-    with progress_bar(paths) as bar, closing(checksums(manager, paths, algorithm, threads, bar.advance)) as due:
+        return FAILED
+    wanted = [(os.fsdecode(line.name), line.algorithm) for line in expected]
+    with (
+        progress_bar([path for path, _ in wanted]) as bar,
+        closing(checksums(manager, wanted, arguments.threads, bar.advance)) as due,
+    ):
         return _judge_all(expected, due, bar, improper)
 
 
@@ -119,7 +123,9 @@ def _judge_all(expected: list[Expected], results: Iterator[Checksum], bar: Bar, 
     _warn(improper, "line is improperly formatted", "lines are improperly formatted")
     _warn(unread, "listed file could not be read", "listed files could not be read")
     _warn(mismatched, "computed checksum did NOT match", "computed checksums did NOT match")
-    return 1 if unread or mismatched else 0
+    if unread:
+        return FAILED
+    return NOT_SO if mismatched else 0
 
 
 def _checked_name(output: Output, path: str) -> bytes:

@@ -5,18 +5,23 @@ Uses only the public API. Pure except for ``checksums``, which reads files in it
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 from typing import Final, final
 
+from smmap_typed.cli.standard_input import STANDARD_INPUT
 from smmap_typed.manager import SlidingWindowMapManager
 
 __all__ = ["Checksum", "check_algorithm", "checksum_line", "checksums", "escaped"]
 
 # sha256sum escapes these characters, so that each file has one line whatever its name.
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
+
+# Bytes of one read of standard input.
+_BLOCK: Final = 1024 * 1024
 
 # Bytes that a thread hashes before it checks whether it should stop: this takes some milliseconds.
 _STEP: Final = 8 * 1024 * 1024
@@ -37,26 +42,38 @@ class Checksum:
 
 def checksums(
     manager: SlidingWindowMapManager,
-    paths: Sequence[str],
-    algorithm: str,
+    wanted: Sequence[tuple[str, str]],
     threads: int,
     advance: Callable[[int], object] = int,
 ) -> Generator[Checksum, None, None]:
-    """Yield the checksum of each path, in order and each as soon as it is available, computed by ``threads`` threads.
+    """Yield the checksum of each wanted path by its algorithm, in order and each as soon as it is available.
 
-    Each thread pins one window at a time. If the manager's handle limit is lower than ``threads``, there are only as
-    many threads as handles. Closing the iterator stops the threads. They call ``advance`` with the number of bytes that
-    they have just read.
+    There are ``threads`` threads, or as many as the manager allows handles if that is less. Each pins one window at a
+    time. Closing the iterator stops them. They call ``advance`` with the number of bytes that they have just read.
     """
     stop = Event()
     pool = ThreadPoolExecutor(min(threads, manager.max_file_handles()), "hash")
     try:
-        futures = [pool.submit(_checksum, manager, path, algorithm, stop, advance) for path in paths]
-        for future in futures:
-            yield future.result()
+        futures = [
+            None if path == STANDARD_INPUT else pool.submit(_checksum, manager, path, algorithm, stop, advance)
+            for path, algorithm in wanted
+        ]
+        for future, (_, algorithm) in zip(futures, wanted, strict=True):
+            # Read standard input in this thread, which Ctrl-C interrupts: a thread of the pool might wait for ever.
+            yield _checksum_of_input(algorithm) if future is None else future.result()
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
+
+
+def _checksum_of_input(algorithm: str) -> Checksum:
+    hasher = hashlib.new(algorithm)
+    try:
+        while data := sys.stdin.buffer.read(_BLOCK):
+            hasher.update(data)
+    except OSError as error:
+        return Checksum(STANDARD_INPUT, "", error)
+    return Checksum(STANDARD_INPUT, hasher.hexdigest(), None)
 
 
 def _checksum(
@@ -92,9 +109,9 @@ def _digest(
     return hasher.hexdigest()
 
 
-def checksum_line(checksum: Checksum) -> bytes:
-    """Return the line that ``sha256sum`` prints. A backslash at the start means that the name is escaped."""
-    name = escaped(checksum.path)
+def checksum_line(checksum: Checksum, escape: Callable[[str], str]) -> bytes:
+    """Return the line that ``sha256sum`` prints. A backslash at the start means that ``escape`` changed the name."""
+    name = escape(checksum.path)
     mark = "" if name == checksum.path else "\\"
     return os.fsencode(f"{mark}{checksum.digest}  {name}\n")
 

@@ -1,26 +1,25 @@
 """``smmap-typed map``: draws which windows of a file are mapped, and how old they are, while it is read."""
 
+import argparse
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
-from typing import Annotated, Final
-
-import typer
-from rich.console import Group
-from rich.live import Live
-from rich.text import Text
+from collections.abc import Iterator, Sequence
+from typing import Final, get_args
 
 from smmap_typed import WindowCursor
 from smmap_typed.cli.drawing import ASCII, BLOCKS, PatternName, ages, offsets, picture
-from smmap_typed.cli.options import MAX_HANDLES, MaxHandles, OneFile, size_option
+from smmap_typed.cli.options import ManagerArguments, add_manager_options, at_least_one, make_manager, size_option
+from smmap_typed.cli.parsing import Parser
 from smmap_typed.cli.sizes import parse_size, size_text
-from smmap_typed.cli.terminal import Output, console, fail, fail_on, printable
+from smmap_typed.cli.terminal import Output, can_move, console, fail, fail_on, printable
 from smmap_typed.manager import SlidingWindowMapManager
 
-__all__ = ["map_file"]
+__all__ = ["main"]
 
+_ABOUT: Final = """Draw which windows of FILE are mapped, and how old they are, while a pattern of reads runs. On a
+terminal the picture is updated as the reads run; elsewhere only the final picture is printed. The exit status is 2 if
+the file cannot be read."""
 _READ_SIZE: Final = parse_size("4KiB")
 _ROWS: Final = 8
 # Lines of text around the picture on a narrow terminal, which wraps them, and the line of the cursor.
@@ -29,59 +28,79 @@ _PIPED_WIDTH: Final = 72
 _FRAME_SECONDS: Final = 0.1
 
 
-def _read_size(value: object) -> int:
-    if not (size := size_option(value)):
-        raise typer.BadParameter("a read has at least 1 byte")
+class _Arguments(ManagerArguments):
+    pattern: PatternName
+    reads: int
+    read_size: int
+    seed: int | None
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command, and return its exit status."""
+    parser = Parser("map [OPTIONS] FILE", _ABOUT, "smmap-typed map --pattern zipf big.pack")
+    parser.add_argument(
+        "--pattern",
+        choices=get_args(PatternName),
+        default="sequential",
+        metavar="HOW",
+        help="how to read: sequential, random or zipf (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--reads", type=at_least_one, default=100_000, metavar="N", help="number of reads (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--read-size", type=_read_size, default=_READ_SIZE, metavar="SIZE", help="bytes of one read (default: 4KiB)"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the random numbers (default: 0)")
+    add_manager_options(parser, window_size="1/64 of FILE", max_memory="1/4 of FILE")
+    arguments = parser.parse_files(words, _Arguments())
+    if arguments.seed is not None and arguments.pattern == "sequential":
+        parser.error("--seed has no effect without --pattern random or zipf")
+    (file,) = arguments.operands
+    try:
+        _draw(file, arguments)
+    except OSError as error:
+        fail_on(file, error)
+    return 0
+
+
+def _read_size(text: str) -> int:
+    if not (size := size_option(text)):
+        raise argparse.ArgumentTypeError("a read has at least 1 byte")
     return size
 
 
-def map_file(
-    file: OneFile,
-    *,
-    pattern: Annotated[
-        PatternName, typer.Option("--pattern", metavar="HOW", help="How to read: sequential, random or zipf.")
-    ] = "sequential",
-    reads: Annotated[int, typer.Option(min=1, metavar="N", help="Number of reads.")] = 100_000,
-    read_size: Annotated[
-        int, typer.Option(parser=_read_size, metavar="SIZE", help="Bytes of one read.", show_default="4KiB")
-    ] = _READ_SIZE,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
-    window_size: Annotated[
-        int,
-        typer.Option(parser=size_option, metavar="SIZE", help="Bytes of one window.", show_default="1/64 of FILE"),
-    ] = 0,
-    max_memory: Annotated[
-        int, typer.Option(parser=size_option, metavar="SIZE", help="Bytes mapped at once.", show_default="1/4 of FILE")
-    ] = 0,
-    max_handles: MaxHandles = MAX_HANDLES,
-) -> None:
-    """Draw which windows of FILE are mapped, and how old they are, while a pattern of reads runs.
-
-    On a terminal the picture is updated as the reads run; elsewhere only the final picture is printed.
-    """
-    try:
-        with SlidingWindowMapManager() as probe:
-            size = probe.make_cursor(file).file_size()
-        if not size:
-            fail(f"{printable(file)}: an empty file has no windows")
-        with (
-            SlidingWindowMapManager(window_size or -(-size // 64), max_memory or -(-size // 4), max_handles) as manager,
-            manager.make_cursor(file) as cursor,
-        ):
-            _run(_Scene(manager, file, size), cursor, offsets(pattern, size, read_size, reads, seed), read_size)
-    except OSError as error:
-        fail_on(file, error)
+def _draw(file: str, arguments: _Arguments) -> None:
+    with SlidingWindowMapManager() as probe:
+        size = probe.make_cursor(file).file_size()
+    if not size:
+        fail(f"{printable(file)}: an empty file has no windows")
+    arguments.window_size = arguments.window_size or -(-size // 64)
+    arguments.max_memory = arguments.max_memory or -(-size // 4)
+    places = offsets(arguments.pattern, size, arguments.read_size, arguments.reads, arguments.seed or 0)
+    with make_manager(arguments) as manager, manager.make_cursor(file) as cursor:
+        scene = _Scene(manager, size)
+        if can_move(sys.stdout):
+            _move(printable(file) + scene.title(), scene, cursor, places, arguments.read_size)
+            return
+        for place in places:
+            _read(cursor, place, arguments.read_size)
+        output = Output()
+        _print(output.name(file) + scene.title().encode(), scene.lines(arguments.reads, _PIPED_WIDTH), output)
 
 
 class _Scene:
     """The picture and the figures of a manager that reads one file."""
 
-    def __init__(self, manager: SlidingWindowMapManager, name: str, size: int) -> None:
+    def __init__(self, manager: SlidingWindowMapManager, size: int) -> None:
         self._manager: Final = manager
-        self._title: Final = f"{printable(name)}: {size_text(size)}, windows of {size_text(manager.window_size())}"
         self._size: Final = size
         encoding = (sys.stdout.encoding or "").lower()
         self._signs: Final = BLOCKS if encoding.startswith("utf") else ASCII
+
+    def title(self) -> str:
+        """Return what is said of the file behind its name."""
+        return f": {size_text(self._size)}, windows of {size_text(self._manager.window_size())}"
 
     def lines(self, reads: int, width: int, rows: int = _ROWS) -> list[str]:
         """Return the picture in at most ``rows`` lines, and the figures, all ``width`` columns wide."""
@@ -93,7 +112,6 @@ class _Scene:
         new, old, none = self._signs[0], self._signs[-2], self._signs[-1]
         mapped = f"{stats.handles} mapped ({size_text(stats.mapped_bytes)})"
         return [
-            self._title,
             *(drawn[start : start + width] for start in range(0, cells, width)),
             *textwrap.wrap(f"newest {new} to oldest {old} of {mapped}, {none} not mapped", width),
             *textwrap.wrap(
@@ -102,29 +120,40 @@ class _Scene:
         ]
 
 
-def _run(scene: _Scene, cursor: WindowCursor, places: Iterator[int], read_size: int) -> None:
-    screen = console(sys.stdout, width=_PIPED_WIDTH)
-    moving = screen.is_terminal and not screen.is_dumb_terminal
-    live = Live(console=screen, auto_refresh=False, vertical_overflow="crop") if moving else None
+def _print(title: bytes, lines: list[str], output: Output) -> None:
+    """Print the final picture."""
+    text = "".join(f"{line}\n" for line in lines)
+    output.write(title + b"\n" + text.encode(sys.stdout.encoding or "utf-8", "replace"))
+
+
+def _read(cursor: WindowCursor, place: int, size: int) -> None:
+    with cursor.view(place, size) as view:
+        # Touch the view, so that its page is really read.
+        view[:1].tobytes()
+
+
+def _move(title: str, scene: _Scene, cursor: WindowCursor, places: Iterator[int], read_size: int) -> None:
+    """Read, and update the picture on the terminal meanwhile."""
+    from rich.console import Group  # noqa: PLC0415 - it takes longer than the rest of a short command
+    from rich.live import Live  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    screen = console(sys.stdout)
     # Leave room for the ^C that the terminal shows at the cursor: after a full line it would move the picture up.
     width = max(screen.width - 3, 1)
     rows = max(min(_ROWS, screen.height - _FIGURES), 1)
-    reads = 0
+
+    def frame(reads: int) -> Group:
+        lines = [title, *scene.lines(reads, width, rows)]
+        return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
+
     due = 0.0
-    with live or nullcontext():
+    reads = 0
+    with Live(console=screen, auto_refresh=False, vertical_overflow="crop") as live:
         for place in places:
-            with cursor.view(place, read_size) as view:
-                # Touch the view, so that its page is really read.
-                view[:1].tobytes()
+            _read(cursor, place, read_size)
             reads += 1
-            if live is not None and time.monotonic() >= due:
-                live.update(_frame(scene.lines(reads, width, rows)), refresh=True)
+            if time.monotonic() >= due:
+                live.update(frame(reads), refresh=True)
                 due = time.monotonic() + _FRAME_SECONDS
-        if live is not None:
-            live.update(_frame(scene.lines(reads, width, rows)), refresh=True)
-    if live is None:
-        Output().write("".join(f"{line}\n" for line in scene.lines(reads, _PIPED_WIDTH)).encode())
-
-
-def _frame(lines: list[str]) -> Group:
-    return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
+        live.update(frame(reads), refresh=True)

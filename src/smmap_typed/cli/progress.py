@@ -1,91 +1,22 @@
-"""The progress bar of commands that read whole files: bytes, rate and files, on stderr if it is a terminal."""
+"""The progress of commands that read whole files, on stderr if that is a terminal and rich is installed."""
 
-import os
-import stat
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Final, final
 
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
-from rich.table import Column
-from rich.text import Text
-from typing_extensions import override
+from smmap_typed.cli.bar import Bar
+from smmap_typed.cli.terminal import can_move
 
-from smmap_typed.cli.sizes import size_text
-from smmap_typed.cli.terminal import console
-
-__all__ = ["Bar", "progress_bar"]
-
-# Columns of the bar itself, and of the figures beside it. If they filled the line, the ^C that the terminal shows after
-# them would move the line up, and it could not be removed.
-_LONGEST_BAR: Final = 40
-_SHORTEST_BAR: Final = 4
-_BESIDE: Final = 50
-
-
-@final
-class Bar:
-    """The progress of reading ``paths``. Threads may call ``advance`` at any time."""
-
-    def __init__(self, progress: Progress, paths: Sequence[str]) -> None:
-        self._progress: Final = progress
-        self._files: Final = len(paths)
-        self._done = 0
-        self._task: Final = progress.add_task("", total=_total(paths) or None, files=f"0/{self._files}")
-
-    def advance(self, nbytes: int) -> None:
-        """Count ``nbytes`` more bytes."""
-        self._progress.advance(self._task, nbytes)
-
-    def file_done(self) -> None:
-        """Count one more file."""
-        self._done += 1
-        self._progress.update(self._task, files=f"{self._done}/{self._files}")
-
-    @contextmanager
-    def aside(self) -> Generator[None]:
-        """Remove the bar from the screen while the caller writes lines to stdout or stderr."""
-        if self._progress.disable:
-            yield
-            return
-        self._progress.stop()
-        yield
-        self._progress.start()
-
-
-@final
-class _Bytes(ProgressColumn):
-    """Bytes done, total and rate, all in powers of 1024; the columns of rich do that only for the first two."""
-
-    @override
-    def render(self, task: Task) -> Text:
-        total = "" if task.total is None else f" of {size_text(int(task.total))}"
-        speed = f", {size_text(int(task.speed))}/s" if task.speed else ""
-        return Text(f"{size_text(int(task.completed))}{total}{speed}")
+__all__ = ["progress_bar"]
 
 
 @contextmanager
 def progress_bar(paths: Sequence[str]) -> Generator[Bar]:
-    """Show a bar inside the block; show nothing if stderr is not a terminal."""
-    screen = console(sys.stderr)
-    columns = (
-        BarColumn(bar_width=max(min(_LONGEST_BAR, screen.width - _BESIDE), _SHORTEST_BAR)),
-        _Bytes(table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[files]} files", table_column=Column(no_wrap=True)),
-    )
-    hidden = not screen.is_terminal or screen.is_dumb_terminal
-    with Progress(*columns, console=screen, transient=True, disable=hidden) as progress:
-        yield Bar(progress, paths)
+    """Show a bar inside the block, where it can move."""
+    if not can_move(sys.stderr):
+        yield Bar()
+        return
+    from smmap_typed.cli.moving_bar import moving_bar  # noqa: PLC0415 - rich takes longer than most commands
 
-
-def _total(paths: Sequence[str]) -> int:
-    return sum(_size_of(path) for path in paths)
-
-
-def _size_of(path: str) -> int:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+    with moving_bar(paths) as bar:
+        yield bar

@@ -1,45 +1,40 @@
 """``smmap-typed stat``: prints which file a name leads to, and the windows in which the file would be read."""
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
-import typer
-
 from smmap_typed._pool.grid import Grid
-from smmap_typed.cli.options import MAX_HANDLES, MAX_MEMORY, WINDOW_SIZE, Files, MaxHandles, MaxMemory, WindowSize
+from smmap_typed.cli.options import ManagerArguments, add_manager_options, make_manager
+from smmap_typed.cli.parsing import Parser
 from smmap_typed.cli.sizes import size_text
-from smmap_typed.cli.terminal import Output, complain, printable, reason
+from smmap_typed.cli.terminal import FAILED, Output, complain, printable, reason
 from smmap_typed.manager import SlidingWindowMapManager
 
-__all__ = ["stat_files"]
+__all__ = ["main"]
 
-_FAILED: Final = 2
+_ABOUT: Final = """Print the identity and the size of each FILE, and its windows with these settings. Several names of
+one file have the same identity and share their windows. The command maps nothing. The exit status is 2 if a file does
+not exist or cannot be examined."""
 
 
-def stat_files(
-    files: Files,
-    *,
-    window_size: WindowSize = WINDOW_SIZE,
-    max_memory: MaxMemory = MAX_MEMORY,
-    max_handles: MaxHandles = MAX_HANDLES,
-) -> None:
-    """Print the identity and the size of each FILE, and its windows with these settings.
-
-    Several names of one file have the same identity and share their windows. The command maps nothing. The exit status
-    is 2 if a file does not exist or cannot be examined.
-    """
+def main(words: Sequence[str]) -> int:
+    """Run the command, and return its exit status."""
+    parser = Parser("stat [OPTIONS] FILE...", _ABOUT, "smmap-typed stat --window-size 16MiB *.pack")
+    add_manager_options(parser)
+    arguments = parser.parse_files(words, ManagerArguments())
     output = Output()
     status = 0
-    with SlidingWindowMapManager(window_size, max_memory, max_handles) as manager:
-        for name in files:
+    with make_manager(arguments) as manager:
+        for name in arguments.operands:
             try:
                 lines = _lines(manager, name)
             except OSError as error:
-                status = _FAILED
+                status = FAILED
                 complain(f"{printable(name)}: {reason(error)}")
             else:
                 output.write(b"file      " + output.name(name) + b"\n" + "".join(lines).encode())
-    raise typer.Exit(status)
+    return status
 
 
 def _lines(manager: SlidingWindowMapManager, name: str) -> list[str]:

@@ -2,30 +2,25 @@
 
 import os
 import sys
-from typing import Final, NoReturn, TextIO
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, NoReturn, TextIO
 
-import typer
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
-__all__ = [
-    "NOBODY_READS",
-    "Output",
-    "complain",
-    "complete_streams",
-    "console",
-    "fail",
-    "fail_on",
-    "printable",
-    "reason",
-    "silence",
-]
+__all__ = ["FAILED", "INTERRUPTED", "NOT_SO", "Output", "can_move", "complain", "complete_streams", "console", "fail"]
+__all__ += ["fail_on", "printable", "reason", "show_cursor"]
 
-_USAGE_ERROR: Final = 2
-NOBODY_READS: Final = 141
-"""The status that the shell reports for a program that SIGPIPE ended: 128 + 13."""
+NOT_SO: Final = 1
+"""The status if all could be read and the answer is no: there is no match, or a checksum differs."""
+FAILED: Final = 2
+"""The status if something could not be done: the words make no sense, or a file or the output failed."""
+INTERRUPTED: Final = 130
+"""The status that the shell reports for a program that SIGINT ended: 128 + 2."""
+_NOBODY_READS: Final = 141
+"""The same for SIGPIPE: 128 + 13."""
 
-# sha256sum escapes these characters, so that each file has one line whatever its name.
-_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
+_CURSOR_ON: Final = "\x1b[?25h"
 
 
 class Output:
@@ -35,25 +30,22 @@ class Output:
         self.is_terminal: Final = sys.stdout.isatty()
 
     def write(self, data: bytes) -> None:
-        """Write all of ``data``; Exit(141) if the reader has gone, one line and Exit(1) after another error."""
+        """Write all of ``data``; SystemExit(141) if the reader has gone, one line and 2 after another error."""
         try:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except OSError as error:
-            silence(sys.stdout)
+            _silence(sys.stdout)
             if isinstance(error, BrokenPipeError):
-                raise typer.Exit(NOBODY_READS) from None
-            complain(f"cannot write: {error.strerror}")
-            raise typer.Exit(1) from None
+                sys.exit(_NOBODY_READS)
+            fail(f"cannot write: {error.strerror}")
 
     def name(self, path: str) -> bytes:
-        """Return ``path`` for one line: escaped as by sha256sum, and with only printable characters on a terminal."""
-        return (printable(path) if self.is_terminal else path.translate(_ESCAPES)).encode(
-            sys.getfilesystemencoding(), "surrogateescape"
-        )
+        """Return ``path`` with only printable characters on a terminal, and as it is elsewhere."""
+        return os.fsencode(printable(path) if self.is_terminal else path)
 
 
-def silence(stream: TextIO) -> None:
+def _silence(stream: TextIO) -> None:
     """Redirect ``stream`` to the null device: flushing it at the interpreter's exit would fail again, noisily."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
@@ -88,19 +80,24 @@ def _printable_character(character: str) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else repr(character)[1:-1]  # noqa: PLR2004
 
 
-def complain(message: str) -> None:
-    """Print one line on stderr. If that fails, only the exit status reports the problem."""
+def complain(*lines: str) -> None:
+    """Print lines on stderr, without unprintable characters. If that fails, only the exit status tells."""
     try:
-        sys.stderr.write(f"smmap-typed: {message}\n")
+        sys.stderr.write("".join(f"{_visible(line)}\n" for line in (f"smmap-typed: {lines[0]}", *lines[1:])))
         sys.stderr.flush()
     except OSError:
-        silence(sys.stderr)
+        _silence(sys.stderr)
+
+
+def _visible(text: str) -> str:
+    """Escape what could steer a terminal, and leave the backslashes of what is escaped already."""
+    return "".join(character if character == "\\" else _printable_character(character) for character in text)
 
 
 def fail(message: str) -> NoReturn:
     """Print one line on stderr, and exit with status 2."""
     complain(message)
-    raise typer.Exit(_USAGE_ERROR)
+    sys.exit(FAILED)
 
 
 def fail_on(path: str, error: OSError) -> NoReturn:
@@ -113,18 +110,25 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def console(stream: TextIO, *, width: int | None = None) -> Console:
-    """Return a console of rich for ``stream``. Only ``stream`` decides whether it is a terminal; NO_COLOR is respected.
+def can_move(stream: TextIO) -> bool:
+    """Whether bars and pictures can move on ``stream``: on a terminal that is not dumb, if rich is installed."""
+    return _is_screen(stream) and find_spec("rich") is not None
 
-    Piped output is not wrapped, unless ``width`` is given.
-    """
-    is_terminal = stream.isatty()
-    return Console(
-        file=stream,
-        force_terminal=is_terminal,
-        width=None if is_terminal else width or 10_000,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        soft_wrap=not is_terminal,
-    )
+
+def _is_screen(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
+
+
+def show_cursor() -> None:
+    """Show the cursor of each terminal that the program writes to."""
+    for stream in (sys.stdout, sys.stderr):
+        if _is_screen(stream):
+            stream.write(_CURSOR_ON)
+            stream.flush()
+
+
+def console(stream: TextIO) -> "Console":
+    """Return a console of rich for ``stream``, on which something can move. NO_COLOR is respected."""
+    from rich.console import Console  # noqa: PLC0415 - it takes longer than the rest of a short command
+
+    return Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False)

@@ -1,19 +1,12 @@
 """The error message for users who have not installed the extra ``testing``."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+
+from smmap_typed._extras import needed
 
 __all__ = ["hypothesis_needed"]
 
 
-@contextmanager
-def hypothesis_needed() -> Generator[None]:
-    """Turn a failed import of hypothesis into an error that names the extra."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name != "hypothesis":
-            raise
-        raise ModuleNotFoundError(
-            'this part of smmap_typed.testing needs hypothesis; pip install "smmap-typed[testing]"', name=error.name
-        ) from error
+def hypothesis_needed() -> AbstractContextManager[None]:
+    """Turn a failed import of hypothesis into an error that names the command that installs it."""
+    return needed("hypothesis", "hypothesis>=6.120", "this part of smmap_typed.testing")

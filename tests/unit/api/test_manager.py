@@ -194,6 +194,14 @@ def test_collect_returns_the_number_of_regions_and_spares_the_pinned(path: Path)
         assert_books_match_kernel(manager, path)
 
 
+def test_its_representation_says_what_is_used_and_what_is_unlimited(path: Path) -> None:
+    with SlidingWindowMapManager(GRANULE, 5 * GRANULE, 7) as manager:
+        manager.make_cursor(path).use_region()
+        assert repr(manager) == f"<SlidingWindowMapManager: 1 of 7 handles, {GRANULE} of {5 * GRANULE} bytes>"
+    with StaticWindowMapManager(0, sys.maxsize) as manager:
+        assert repr(manager).endswith(", 0 bytes, unlimited>")
+
+
 class TestClose:
     """``close()`` and the end of a ``with`` block."""
 

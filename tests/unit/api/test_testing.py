@@ -241,5 +241,6 @@ def test_the_extra_is_named_where_it_is_needed_and_not_before() -> None:
         "import smmap_typed.testing.machines\n"
     )
     assert result.stderr.splitlines()[-1] == (
-        'ModuleNotFoundError: this part of smmap_typed.testing needs hypothesis; pip install "smmap-typed[testing]"'
+        "ModuleNotFoundError: this part of smmap_typed.testing needs hypothesis: "
+        'python -m pip install "hypothesis>=6.120"'
     )

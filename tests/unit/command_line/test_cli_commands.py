@@ -4,6 +4,7 @@ All go through the entry point that pip installed. The judges are coreutils, gre
 """
 
 import errno
+import hashlib
 import importlib.util
 import mmap
 import os
@@ -13,17 +14,18 @@ import shlex
 import subprocess
 from pathlib import Path
 from typing import Final
+from xml.etree import ElementTree as ET
 
 import pytest
 
+import smmap_typed
 from smmap_typed import SlidingWindowMapManager
-from smmap_typed.cli import app as cli_app
 from smmap_typed.cli import racing
 from smmap_typed.cli.drawing import PatternName, ages, offsets, picture
 from smmap_typed.cli.finding import Literal, Pattern, Regex, TooLongError, search
 from smmap_typed.cli.sizes import size_text
 from support import GRANULE, Fault, mapped_bytes_of, mapped_ranges_of, write_pattern
-from terminals import run, run_on_terminal
+from terminals import ENTRY_POINT, run, run_on_terminal
 
 SMALL: Final = ("--window-size", str(2 * GRANULE))
 
@@ -135,27 +137,73 @@ def test_find_ends_as_grep_does(tmp_path: Path) -> None:
         (["find", "--regex", "(", "one"], "'(' is not a regular expression"),
         (["find", "", "one"], "PATTERN is empty"),
         (["find", "--hex", "--regex", "aa", "one"], "--hex and --regex exclude each other"),
-        (["find", "aa"], "Missing argument"),
+        (["find", "--max-length", "1k", "hay", "one"], "--max-length has no effect without --regex"),
+        (["find"], "missing argument: PATTERN"),
+        (["find", "aa"], "missing argument: FILE"),
+        (["find", "--regexp", "a", "one"], "no such option: --regexp"),
+        (["find", "--reg", "a", "one"], "no such option: --reg"),
+        (["hash", "--threads"], "argument --threads: expected one argument"),
         (["map", "--pattern", "sideways", "one"], "sideways"),
+        (["map", "--seed", "1", "one"], "--seed has no effect without --pattern random or zipf"),
+        (["map", "one", "two"], "too many arguments: two"),
+        (["stat", "-"], "standard input (-) cannot be read here; write ./- for a file of that name"),
+        (["map", "-"], "standard input (-) cannot be read here"),
+        (["bench", "-"], "standard input (-) cannot be read here"),
+        (["no-such\x1b[31mcommand"], r"no such command: no-such\x1b[31mcommand"),
+        (["--no-such-option"], "no such option before the command: --no-such-option"),
+        ([], "missing command"),
+    ],
+)
+def test_usage_errors_show_the_usage_and_the_way_to_the_help(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "one").write_bytes(b"hay")
+    result = run(tmp_path, *arguments)
+    error, usage, way = result.stderr.decode().splitlines()
+    assert error.startswith("smmap-typed: ")
+    assert message in error
+    command = arguments[0] if arguments and arguments[0] in {"find", "hash", "stat", "map", "bench"} else ""
+    assert usage.startswith(f"Usage: smmap-typed {command}")
+    assert way == f"Try '{f'smmap-typed {command}'.strip()} --help'."
+    assert (result.stdout, result.returncode) == (b"", 2)
+    assert run(tmp_path, *way[5:-2].split()[1:]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["map", "missing"], "missing: No such file or directory"),
         (["map", "empty"], "empty: an empty file has no windows"),
         (["bench", "empty"], "empty: an empty file has nothing to read"),
         (["bench", "."], ".: Is a directory"),
         (["bench", "--rounds", "1", "--svg", "no/where", "one"], "no/where: No such file or directory"),
         (["stat", "missing"], "missing: No such file or directory"),
+        (["find", "hay", "missing"], "missing: No such file or directory"),
+        (["hash", "missing"], "missing: No such file or directory"),
         (["hash", "--check", "missing"], "missing: No such file or directory"),
-        (["no-such-command"], "no-such-command"),
-        ([], "Missing command"),
+        (["hash", "--check", "empty"], "empty: no properly formatted checksum lines found"),
     ],
 )
-def test_errors_are_one_line_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_what_cannot_be_done_is_one_line_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
     (tmp_path / "one").write_bytes(b"hay")
     (tmp_path / "empty").touch()
     result = run(tmp_path, *arguments)
-    (line,) = result.stderr.decode().splitlines()
-    assert line.startswith("smmap-typed: ")
-    assert message in line
-    assert result.returncode == 2
+    assert (result.stderr.decode(), result.returncode) == (f"smmap-typed: {message}\n", 2)
+
+
+def test_version(tmp_path: Path) -> None:
+    result = run(tmp_path, "--version")
+    assert (result.stdout.decode(), result.stderr) == (f"smmap-typed {smmap_typed.__version__}\n", b"")
+
+
+@pytest.mark.parametrize("command", [[], ["hash"], ["find"], ["stat"], ["map"], ["bench"]])
+def test_help_speaks_to_people(tmp_path: Path, command: list[str]) -> None:
+    """No types of Python and no nested brackets; each option, with its default, is on it."""
+    shown = run(tmp_path, *command, "--help").stdout.decode()
+    assert "list[" not in shown
+    assert "((" not in shown
+    assert "None" not in shown
+    assert "%(" not in shown
 
 
 @pytest.mark.parametrize("command", ["hash", "find", "stat", "map", "bench"])
@@ -184,7 +232,7 @@ def test_check_accepts_and_refuses_what_sha256sum_does(tmp_path: Path, binary: l
     (tmp_path / "sums").write_bytes(sums + b"nonsense\n")
     bad = run(tmp_path, "hash", "--check", "sums")
     judge = subprocess.run(["sha256sum", "--check", "sums"], cwd=tmp_path, capture_output=True, check=False)
-    assert (bad.stdout, bad.returncode) == (judge.stdout, 1)
+    assert (bad.stdout, bad.returncode) == (judge.stdout, 2)
     assert bad.stderr.decode().splitlines() == [
         r"smmap-typed: back\\slash: No such file or directory",
         "smmap-typed: WARNING: 1 line is improperly formatted",
@@ -216,7 +264,7 @@ def test_a_checked_name_cannot_steer_a_terminal(tmp_path: Path) -> None:
 def test_a_file_without_checksums_is_no_success(tmp_path: Path) -> None:
     (tmp_path / "sums").write_bytes(b"nonsense\n")
     result = run(tmp_path, "hash", "--check", "sums")
-    assert (result.stdout, result.returncode) == (b"", 1)
+    assert (result.stdout, result.returncode) == (b"", 2)
     assert result.stderr == b"smmap-typed: sums: no properly formatted checksum lines found\n"
 
 
@@ -290,7 +338,7 @@ def test_map_on_a_terminal_fits_and_leaves_the_cursor(tmp_path: Path, columns: i
 def test_hash_on_a_terminal_shows_a_bar_and_takes_it_away(tmp_path: Path) -> None:
     write_pattern(tmp_path / "file", 4 * GRANULE)
     status, screen = run_on_terminal(tmp_path, "hash", "file", "missing", "file")
-    assert status == 1
+    assert status == 2
     assert "0/3 files" in screen
     assert screen.count("  file\r\n") == 2
     assert screen.rfind("\x1b[?25h") > screen.rfind("\x1b[?25l")
@@ -302,21 +350,6 @@ def test_no_color_is_obeyed(tmp_path: Path) -> None:
     colours = re.compile(r"\x1b\[[0-9;]*[34][0-9](;[0-9;]*)?m")
     assert colours.search(run_on_terminal(tmp_path, "hash", "file")[1])
     assert not colours.search(run_on_terminal(tmp_path, "hash", "file", extra={"NO_COLOR": "1"})[1])
-
-
-def test_an_interrupt_brings_the_cursor_back(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Status 130, as the shell has it; no traceback."""
-
-    def interrupted(*, standalone_mode: bool) -> None:
-        raise KeyboardInterrupt(standalone_mode)
-
-    monkeypatch.setattr(cli_app, "app", interrupted)
-    with pytest.raises(SystemExit) as caught:
-        cli_app.run()
-    assert caught.value.code == 130
-    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -345,7 +378,7 @@ def test_an_interrupt_on_a_terminal_is_clean(tmp_path: Path, command: list[str])
     assert screen.rfind("\x1b[?25h") > screen.rfind("\x1b[?25l")
 
 
-def test_pipes_get_no_control_characters(tmp_path: Path) -> None:
+def test_pipes_get_no_control_characters_of_ours(tmp_path: Path) -> None:
     write_pattern(tmp_path / "file", 4 * GRANULE)
     commands = [
         ["hash"],
@@ -360,31 +393,162 @@ def test_pipes_get_no_control_characters(tmp_path: Path) -> None:
         assert b"\x1b" not in result.stdout + result.stderr
 
 
-def test_names_cannot_steer_a_terminal(tmp_path: Path) -> None:
-    name = b"red\x1b[31m\xff"
-    (tmp_path / os.fsdecode(name)).write_bytes(b"hay")
-    assert run(tmp_path, "find", "hay", name, name).stdout == 2 * (name + b":0\n")
-    status, screen = run_on_terminal(tmp_path, "find", "hay", name, name)
-    assert (status, screen) == (0, 2 * "red\\x1b[31m\\xff:0\r\n")
+STEERING: Final = b"red\x1b[31m\n\xff"
+OF_NAMES: Final = {
+    "hash": ["hash"],
+    "find": ["find", "hay", "other"],
+    "stat": ["stat"],
+    "map": ["map", "--reads", "1"],
+    "bench": ["bench", "--rounds", "1", "--reads", "1"],
+}
+"""Each command that prints a name."""
 
 
-def test_bench_compares_all_ways_and_draws_them(tmp_path: Path) -> None:
-    write_pattern(tmp_path / "file", 16 * GRANULE)
-    result = run(tmp_path, "bench", "--rounds", "1", "--reads", "10", "--svg", "out.svg", "file")
+@pytest.mark.parametrize("command", OF_NAMES)
+def test_names_cannot_steer_a_terminal(tmp_path: Path, command: str) -> None:
+    """As ``ls`` escapes them there."""
+    for name in (STEERING, b"other"):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"hay")
+    status, screen = run_on_terminal(tmp_path, *OF_NAMES[command], STEERING)
+    assert status == 0
+    assert r"red\x1b[31m\n\xff" in screen
+    assert "\x1b[31m" not in screen
+
+
+@pytest.mark.parametrize("command", OF_NAMES)
+def test_pipes_get_names_as_they_are(tmp_path: Path, command: str) -> None:
+    """As ``ls`` prints them there; but ``hash`` escapes what ``sha256sum`` does."""
+    for name in (STEERING, b"other"):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"hay")
+    expected = STEERING.replace(b"\n", rb"\n") if command == "hash" else STEERING
+    assert expected in run(tmp_path, *OF_NAMES[command], STEERING).stdout
+
+
+@pytest.mark.parametrize("command", OF_NAMES)
+def test_messages_escape_names_everywhere(tmp_path: Path, command: str) -> None:
+    """So that each is one line, also in a log."""
+    (tmp_path / "other").touch()
+    result = run(tmp_path, *OF_NAMES[command], STEERING)
+    assert result.stderr.decode() == "smmap-typed: red\\x1b[31m\\n\\xff: No such file or directory\n"
+
+
+def test_bench_compares_all_ways_and_plots_them(tmp_path: Path) -> None:
+    """A bar for each way and each measure, in a file that is well-formed."""
+    write_pattern(tmp_path / "file <&>", 16 * GRANULE)
+    result = run(tmp_path, "bench", "--rounds", "1", "--reads", "10", "--svg", "out.svg", "file <&>")
     rows = result.stdout.decode().splitlines()
-    assert [re.split(r" {2,}", row)[0] for row in rows[2:]] == ["smmap_typed", "smmap", "one mmap", "pread"]
+    ways = ["smmap_typed", "smmap", "one mmap", "pread"]
+    assert [re.split(r" {2,}", row)[0] for row in rows[2:]] == ways
     assert rows[2].split()[-1] == "1.00"
-    drawn = (tmp_path / "out.svg").read_text()
-    assert drawn.startswith("<svg")
-    assert "pread" in drawn
+    drawn = ET.parse(tmp_path / "out.svg").getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    words = [text.text or "" for text in drawn.iter(f"{space}text")]
+    bars = [float(bar.attrib["width"]) for bar in drawn.iter(f"{space}rect") if bar.attrib["class"] != "back"]
+    assert [word for word in words if word in ways] == 2 * ways
+    assert words[0].startswith("file <&>: ")
+    assert len(bars) == 8
+    # The slowest way has the longest bar, and the others in proportion to it.
+    ratios = [float(row.split()[-1]) for row in rows[2:]]
+    assert bars[4:] == pytest.approx([ratio / max(ratios) * max(bars) for ratio in ratios], rel=0.05, abs=3)
+
+
+def test_standard_input_is_a_dash(tmp_path: Path) -> None:
+    """From a pipe and from a file, beside other files; ``sha256sum`` and ``grep`` are the judges."""
+    content = b"needle hay " * (3 * GRANULE)
+    (tmp_path / "file").write_bytes(content)
+
+    def fed(*arguments: str) -> bytes:
+        command = (ENTRY_POINT, *arguments)
+        piped = subprocess.run(command, cwd=tmp_path, input=content, capture_output=True, check=True).stdout
+        with (tmp_path / "file").open("rb") as file:
+            redirected = subprocess.run(command, cwd=tmp_path, stdin=file, capture_output=True, check=True).stdout
+        assert piped == redirected
+        return piped
+
+    digest = hashlib.sha256(content).hexdigest().encode()
+    assert fed("hash", "-", "file") == digest + b"  -\n" + digest + b"  file\n"
+    offsets = b"".join(b"%d\n" % match.start() for match in re.finditer(b"needle", content))
+    assert fed("find", *SMALL, "needle", "-") == offsets
+    assert fed("find", "--count", "needle", "-", "file") == b"-:%d\nfile:%d\n" % (3 * GRANULE, 3 * GRANULE)
+
+
+def test_standard_input_that_says_it_is_empty_is_read(tmp_path: Path) -> None:
+    """Files in /proc have a size of 0 and content."""
+    for command, output in (("find --count Linux", b"1\n"), ("hash", None)):
+        with open("/proc/version", "rb") as file:
+            result = subprocess.run([ENTRY_POINT, *command.split(), "-"], stdin=file, capture_output=True, check=True)
+        assert result.stdout == (
+            output or run(tmp_path, "hash", "/proc/version").stdout.replace(b"/proc/version", b"-")
+        )
+
+
+def test_standard_input_that_fails_is_one_line(tmp_path: Path) -> None:
+    """Nothing is mapped at the first byte of a process's memory."""
+    for command in ("find x -", "hash -"):
+        with open("/proc/self/mem", "rb") as file:
+            result = subprocess.run(
+                [ENTRY_POINT, *command.split()], cwd=tmp_path, stdin=file, capture_output=True, check=False
+            )
+        assert (result.stdout, result.stderr, result.returncode) == (b"", b"smmap-typed: -: Input/output error\n", 2)
+
+
+def test_empty_standard_input(tmp_path: Path) -> None:
+    assert run(tmp_path, "hash", "-").stdout == hashlib.sha256().hexdigest().encode() + b"  -\n"
+    result = run(tmp_path, "find", "hay", "-")
+    assert (result.stdout, result.stderr, result.returncode) == (b"", b"", 1)
+
+
+TOOLS: Final = ["md5sum", "sha1sum", "sha224sum", "sha256sum", "sha384sum", "sha512sum", "b2sum"]
+
+
+def test_check_reads_tagged_lines(tmp_path: Path) -> None:
+    """Of each tool, in one file; the names of the algorithms are in the lines."""
+    for seed, name in enumerate(ODD_NAMES):
+        write_pattern(tmp_path / os.fsdecode(name), 100, seed)
+    for tool in TOOLS:
+        line = subprocess.run([tool, "--tag", *ODD_NAMES], cwd=tmp_path, capture_output=True, check=True).stdout
+        with (tmp_path / "sums").open("ab") as sums:
+            sums.write(line)
+    good = run(tmp_path, "hash", "--check", "sums")
+    assert (good.stdout.count(b": OK\n"), good.stderr, good.returncode) == (len(TOOLS) * len(ODD_NAMES), b"", 0)
+    # With an algorithm, only its lines are good ones, as for the tool of that name.
+    one = run(tmp_path, "hash", "--check", "--algorithm", "sha384", "sums")
+    judge = subprocess.run(["sha384sum", "--check", "sums"], cwd=tmp_path, capture_output=True, check=False)
+    assert (one.stdout, one.returncode) == (judge.stdout, 0)
+    assert f"{(len(TOOLS) - 1) * len(ODD_NAMES)} lines are improperly formatted" in one.stderr.decode()
+
+
+def test_check_reads_what_openssl_writes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    (tmp_path / "sums").write_text(
+        f"SHA2-256(a)= {hashlib.sha256().hexdigest()}\nSHA3-256(a)= {EMPTY_SHA3}\nABC(a)= 00\n"
+    )
+    result = run(tmp_path, "hash", "--check", "sums")
+    assert (result.stdout, result.returncode) == (b"a: OK\na: OK\n", 0)
+    assert result.stderr == b"smmap-typed: WARNING: 1 line is improperly formatted\n"
+
+
+EMPTY_SHA3: Final = hashlib.sha3_256().hexdigest()
+
+
+def test_the_answer_no_is_status_1_and_what_cannot_be_read_status_2(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"hay")
+    wrong = f"{hashlib.sha256().hexdigest()}  a\n"
+    (tmp_path / "sums").write_text(wrong)
+    (tmp_path / "more").write_text(wrong.replace("  a", "  missing") + wrong)
+    assert run(tmp_path, "find", "needle", "a").returncode == 1
+    assert run(tmp_path, "hash", "--check", "sums").returncode == 1
+    assert run(tmp_path, "find", "needle", "a", "missing").returncode == 2
+    assert run(tmp_path, "hash", "--check", "more").returncode == 2
+    assert run(tmp_path, "hash", "--check", "sums", "more").returncode == 2
 
 
 def test_the_page_shows_what_the_commands_print(tmp_path: Path) -> None:
-    """Each command after a dollar sign is run as it stands, on the file that the page describes."""
+    """Each command above what it prints is run as it stands, on the file that the page describes."""
     page = (Path(__file__).parents[3] / "docs/command-line.md").read_text()
     (tmp_path / "demo").write_bytes(b"needle, hay hay\n" * 65536)
     (tmp_path / "sums").write_bytes(run(tmp_path, "hash", "demo").stdout)
-    shown = re.findall(r"^\$ smmap-typed (.*)\n((?:[^$`].*\n)+)", page, re.MULTILINE)
+    shown = re.findall(r"^```console\nsmmap-typed (.*)\n```\n\n?```text\n((?:[^`].*\n)+)```$", page, re.MULTILINE)
     assert len(shown) == 5
     for line, output in shown:
         assert run(tmp_path, *shlex.split(line)).stdout.decode() == output

@@ -138,7 +138,7 @@ def test_nobody_reads(folder: Path, command: str) -> None:
 def test_a_full_disk_is_one_line(folder: Path, command: str) -> None:
     with Path("/dev/full").open("wb") as full:
         result = _run_with_stdout(folder, command, full.fileno())
-    assert (result.stderr, result.returncode) == (b"smmap-typed: cannot write: No space left on device\n", 1)
+    assert (result.stderr, result.returncode) == (b"smmap-typed: cannot write: No space left on device\n", 2)
 
 
 def _run_with_stdout(folder: Path, command: str, stdout: int) -> "subprocess.CompletedProcess[bytes]":
@@ -156,7 +156,7 @@ def _run_with_stdout(folder: Path, command: str, stdout: int) -> "subprocess.Com
 def test_without_stdout_is_one_line(folder: Path, command: str) -> None:
     """Started with ``>&-``, as some daemons start programs: Python has None in the place of stdout then."""
     result = _run_in_shell(folder, 'exec "$@" >&-', *QUICK[command])
-    assert (result.stderr, result.returncode) == (b"smmap-typed: cannot write: Bad file descriptor\n", 1)
+    assert (result.stderr, result.returncode) == (b"smmap-typed: cannot write: Bad file descriptor\n", 2)
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
@@ -171,7 +171,7 @@ def test_where_no_complaint_can_be_written_the_status_says_it(
 def test_without_stdin_there_are_no_checksums(tmp_path: Path) -> None:
     result = _run_in_shell(tmp_path, 'exec "$@" <&-', "hash", "--check", "-")
     assert result.stderr == b"smmap-typed: -: no properly formatted checksum lines found\n"
-    assert (result.stdout, result.returncode) == (b"", 1)
+    assert (result.stdout, result.returncode) == (b"", 2)
 
 
 def _run_in_shell(folder: Path, script: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":

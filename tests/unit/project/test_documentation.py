@@ -127,3 +127,28 @@ def test_migration_names_everything_in_smmap(tmp_path: Path) -> None:
     written = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", (ROOT / "docs/migration.md").read_text()))))
     assert "use_region" in names
     assert [name for name in names if name not in written] == []
+
+
+HOW_TO: Final = sorted(ROOT.glob("docs/how-to/*.md"))
+
+
+@pytest.mark.parametrize("page", HOW_TO, ids=name_of)
+def test_each_how_to_page_says_what_to_install(page: Path) -> None:
+    """By a command that works in a clone, before the first example."""
+    first, _, _ = page.read_text().partition("\n>>> ")
+    assert re.search(r"^```console\npython -m pip install \.", first, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_can_be_copied(page: Path) -> None:
+    """No prompt stands before them, and no output between them."""
+    blocks = re.findall(r"^```(?:console|sh)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert [block for block in blocks if re.search(r"^[$#>] ", block, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/migration.md", "docs/how-to/gitdb.md"])
+def test_pages_on_gitpython_say_when_it_touches_smmap(page: str) -> None:
+    """tests/downstream/test_clients.py shows that it is so."""
+    text = (ROOT / page).read_text()
+    assert "`git cat-file`" in text
+    assert "odbt=" in text

@@ -67,7 +67,18 @@ LAYERS: Final[list[tuple[str, tuple[str, ...], str]]] = [
     ),
     (
         "leaves",
-        ("_arguments", "_source", "events", "values", "exceptions", "_platform", "_compiling", "_types"),
+        (
+            "_arguments",
+            "_source",
+            "events",
+            "values",
+            "exceptions",
+            "_platform",
+            "_compiling",
+            "_types",
+            "_extras",
+            "_starting",
+        ),
         "values, errors and what differs between systems are used everywhere, so they use nothing",
     ),
 ]
@@ -176,25 +187,26 @@ def test_only_the_pool_enters_the_lock() -> None:
 
 # The command line, each line of which uses only those below it, and what else the modules of a line may use.
 COMMANDS: Final = {"bench_command", "find_command", "hash_command", "map_command", "stat_command"}
-COMMAND_LINE: Final = [{"app"}, COMMANDS, {"progress"}, {"terminal", "options"}, {"sizes"}]
-WORK: Final = {"checking", "drawing", "finding", "hashing", "racing"}
+ABOVE: Final = [{"app"}, COMMANDS, {"progress"}, {"moving_bar"}]
+COMMAND_LINE: Final = [*ABOVE, {"bar", "options"}, {"parsing"}, {"terminal"}, {"sizes"}]
+WORK: Final = {"checking", "drawing", "finding", "hashing", "plotting", "racing"}
 COMMAND_MODULES: Final = sorted(path.stem for path in (PACKAGE / "cli").glob("[!_]*.py"))
 
 
 def offences_of_a_command(module: str, imported: set[str]) -> set[str]:
     """What a module of the command line may not import: what is not below it, and what is private to the library."""
     of_cli = {name.split(".")[2] for name in imported if name.startswith("smmap_typed.cli.")}
-    lines = [*COMMAND_LINE, WORK]
+    lines = [*COMMAND_LINE, WORK, {"standard_input"}]
     place = next(place for place, line in enumerate(lines) if module in line)
     above = of_cli - set[str]().union(*lines[place + 1 :])
     # No public call tells how wide windows are apart.
     private = {name for name in imported if name.startswith("smmap_typed._")} - {"smmap_typed._pool.grid.Grid"}
-    terminal = {name for name in imported if name.split(".")[0] in {"typer", "rich"}}
+    terminal = {name for name in imported if name.split(".")[0] in {"argparse", "rich"}}
     return above | private | (terminal if module in WORK | {"sizes"} else set[str]())
 
 
 def test_every_module_of_the_command_line_has_its_place() -> None:
-    assert sorted(set[str]().union(*COMMAND_LINE, WORK)) == COMMAND_MODULES
+    assert sorted({"standard_input"}.union(*COMMAND_LINE, WORK)) == COMMAND_MODULES
 
 
 @pytest.mark.parametrize("module", COMMAND_MODULES)
@@ -208,7 +220,7 @@ def test_the_command_line_runs_downwards_and_uses_the_public_library(module: str
     ("module", "line"),
     [
         ("finding", "from rich.text import Text"),
-        ("sizes", "import typer"),
+        ("sizes", "import argparse"),
         ("racing", "from smmap_typed.cli.terminal import complain"),
         ("map_command", "from smmap_typed.cli.bench_command import bench"),
         ("options", "from smmap_typed.cli.app import run"),

@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 
 import pytest
 from benchmarks.contest import Line, Row, Target
+from benchmarks.judging import COST, SPEED, Cell
+from benchmarks.report import is_repeated
 from benchmarks.rows import ROWS
 
 ROOT: Final = Path(__file__).parents[3]
@@ -54,6 +56,17 @@ def values() -> Values:
     return stored()
 
 
+def test_a_figure_that_misses_its_target_is_not_rounded_to_it() -> None:
+    assert Cell(SPEED, 1.2968, 1.3).text() == "1.297 (≥ 1.3: NO)"
+    assert Cell(COST, 1.10004, 1.1).text() == "1.10004 (≤ 1.1: NO)"
+    assert Cell(SPEED, 1.304, 1.3).text() == "1.30 (≥ 1.3: yes)"
+
+
+def test_no_line_of_the_table_is_there_twice() -> None:
+    names = [name for name, *_ in lines_of_the_table() if not name.startswith(("the same", "its "))]
+    assert sorted(names) == sorted(set(names))
+
+
 def lines_of_the_table() -> list[list[str]]:
     """The cells of each line of the table, without its head."""
     _, _, rest = PAGE.read_text().partition("<!-- figures: ")
@@ -75,7 +88,14 @@ def speed(values: Values, row: Row, line: Line, build: str) -> Shown | None:
     ratio = paired(values, row, line.smmap, line.ours, build)
     if ratio is None:
         return None
-    return judged(f"{ratio:.2f}", "", line.at_least, build, reached=ratio >= (line.at_least.of(build) or 0))
+    limit = line.at_least.of(build)
+    reached = ratio >= (limit or 0)
+    return judged(rounded(ratio, None if reached else limit), "", line.at_least, build, reached=reached)
+
+
+def rounded(ratio: float, missed: float | None) -> str:
+    """To two digits, or to as many as tell it from the target that it misses."""
+    return next(text for digits in range(2, 17) if (text := f"{ratio:.{digits}f}") and float(text) != missed)
 
 
 def cost(values: Values, row: Row, line: Line, build: str) -> Shown | None:
@@ -87,7 +107,8 @@ def cost(values: Values, row: Row, line: Line, build: str) -> Shown | None:
         ratio = paired(values, row, line.ours, line.bare, build)
         if ratio is None:
             return None
-        figure, text, unit = ratio, f"{ratio:.2f}", ""
+        limit = line.at_most.of(build)
+        figure, text, unit = ratio, rounded(ratio, limit if limit is not None and ratio > limit else None), ""
     return judged(text, unit, line.at_most, build, reached=figure <= (line.at_most.of(build) or figure))
 
 
@@ -112,9 +133,11 @@ def read_cell(cell: str) -> Shown | None:
 def expected(values: Values) -> Iterator[tuple[str, list[Shown | None]]]:
     """Every line that the table is to have."""
     measured = {row for row, _, _ in values}
+    shown: set[str] = set()
     for row in ROWS.values():
         if row.key in measured:
-            for line in row.lines:
+            for line in [line for line in row.lines if not is_repeated(line.name, shown)]:
+                shown.add(line.name)
                 figures = [figure(values, row, line, build) for figure in (speed, cost) for build in BUILDS]
                 yield line.name, figures
 

@@ -176,3 +176,16 @@ def test_every_call_of_smmap_is_accepted(name: str, definition: ast.FunctionDef)
 def test_a_strict_module_moves_by_its_import_alone() -> None:
     before, after = ((ROOT / "tests" / "type_tests" / name).read_text() for name in MOVED)
     assert after == before.replace("\nimport smmap\n", "\nimport smmap_typed as smmap\n") != before
+
+
+@pytest.mark.parametrize("checker", [("mypy", "--strict", "--config-file=", "sample.py"), ("pyright",)], ids=str)
+def test_the_reader_of_the_testing_page_type_checks_as_written(tmp_path: Path, checker: tuple[str, ...]) -> None:
+    """Strictly, what a reader of the page would paste."""
+    page, _, _ = (ROOT / "docs" / "testing.md").read_text().partition("pytest and unittest collect")
+    pasted = "\n".join(re.findall(r"^(?:>>>|\.\.\.) (.*)$", page, re.MULTILINE))
+    assert "class Correcting" in pasted
+    (tmp_path / "sample.py").write_text(pasted + "\n")
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "include": ["sample.py"]}')
+    command = (sys.executable, "-m", *checker)
+    result = subprocess.run(command, check=False, capture_output=True, cwd=tmp_path, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
