@@ -223,8 +223,8 @@ def test_a_manager_that_is_closed_while_it_maps_keeps_nothing(path: Path, monkey
     cursor = manager.make_cursor(path)
     real = mmap.mmap
 
-    def close_afterwards(descriptor: int, size: int, *, access: int, offset: int) -> mmap.mmap:
-        mapping = real(descriptor, size, access=access, offset=offset)
+    def close_afterwards(descriptor: int, size: int, **options: int) -> mmap.mmap:
+        mapping = real(descriptor, size, **options)
         manager._pool.tables.closed = True
         return mapping
 
