@@ -103,7 +103,7 @@ def test_children_use_a_manager_that_four_threads_hammer(path: Path) -> None:
             finally:
                 done.set()
 
-        assert in_threads(5, act, 90.0)[0] == [0] * CHILDREN
+        assert in_threads(5, act, SECONDS)[0] == [0] * CHILDREN
         check_invariants(manager)
         manager.collect()
         check_invariants(manager)
