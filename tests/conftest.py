@@ -9,6 +9,7 @@ put that ``@reproduce_failure`` on the failing test.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Generator
 
@@ -35,6 +36,15 @@ settings.register_profile(
     "quick", settings.get_profile("ci"), max_examples=15, phases=[Phase.explicit, Phase.generate], database=None
 )
 settings.load_profile(os.environ.get("SMMAP_TYPED_PROFILE", "ci"))
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C strike in tests and their children, as on a terminal.
+
+    A shell starts ``pytest &`` and ``nohup pytest`` with SIGINT ignored, and a child inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

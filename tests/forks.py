@@ -6,14 +6,12 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Never
+from typing import Never
 
 from smmap_typed import SlidingWindowMapManager
+from support import SECONDS
 
-__all__ = ["SECONDS", "end_child", "fork", "read", "status_of"]
-
-SECONDS: Final = 30
-"""When a child that hangs is ended."""
+__all__ = ["end_child", "fork", "read", "status_of"]
 
 
 def fork(act: Callable[[], object]) -> int:

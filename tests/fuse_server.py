@@ -24,6 +24,7 @@ from typing import Final, Literal
 import pytest
 
 from mounts import mounted
+from support import SECONDS
 
 __all__ = ["FuseMount", "Whims", "fuse_mount"]
 
@@ -45,8 +46,6 @@ _ASYNC_READ: Final = 1 << 0
 _AUTO_INVAL_DATA: Final = 1 << 12
 _DIRECT_IO: Final = 1 << 0
 _LONGEST_REQUEST: Final = 1 << 20
-_SECONDS: Final = 60
-"""When a server that nobody ended is ended."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,8 @@ def _end_as_server(server: "_Server", ended: int) -> None:
     if sys.platform != "linux":
         raise NotImplementedError
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(_SECONDS)
+    # For a server that nobody ends.
+    signal.alarm(SECONDS)
     try:
         # What the test has open is not the server's, and a pipe that it waits on would stay open.
         first, second = sorted((server.device, ended))

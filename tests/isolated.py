@@ -10,18 +10,16 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
-from typing import Final, Never, ParamSpec
+from typing import Never, ParamSpec
 
 import pytest
 
 from mounts import enter_mount_namespace
+from support import SECONDS
 
-__all__ = ["SECONDS", "in_a_child", "in_mount_namespace"]
+__all__ = ["in_a_child", "in_mount_namespace"]
 
 P = ParamSpec("P")
-
-SECONDS: Final = 30
-"""When a child that hangs is ended."""
 
 
 def in_a_child(test: Callable[P, None]) -> Callable[P, None]:

@@ -10,11 +10,9 @@ from typing import Final
 import pytest
 
 from smmap_typed import SlidingWindowMapManager
-from support import SYSTEM_CALLS, ObservedMap
+from support import SECONDS, SYSTEM_CALLS, ObservedMap
 
 __all__ = ["STOPS", "Stop", "call_that_needs"]
-
-SECONDS: Final = 30.0
 
 STOPS: Final = [*(name for _, name in SYSTEM_CALLS), "mmap.close"]
 """Where a thread can be held."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DESCRIPTORS_PER_REGION",
     "GRANULE",
+    "SECONDS",
     "SYSTEM_CALLS",
     "CutsOneWindow",
     "Fault",
@@ -49,6 +50,9 @@ T = TypeVar("T")
 
 GRANULE: Final = mmap.ALLOCATIONGRANULARITY
 """Bytes: what windows are aligned to."""
+SECONDS: Final = 300
+"""When a wait for another thread or process is given up: far more than it takes on the busiest machine, since no test's
+success depends on speed."""
 
 SYSTEM_CALLS: Final[list[tuple[ModuleType, str]]] = [
     (os, "open"),
@@ -275,6 +279,6 @@ def opcodes_of(act: Callable[[], object]) -> int:
 
 
 def run_python(code: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    """Run ``code`` in an interpreter of its own, which makes every warning an error; at most a minute."""
+    """Run ``code`` in an interpreter of its own, which makes every warning an error."""
     command = [sys.executable, "-W", "error", "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -13,6 +13,8 @@ from typing import Final
 
 import pyte
 
+from support import SECONDS
+
 __all__ = ["ENTRY_POINT", "ROWS", "environment", "rendered", "run", "run_on_terminal", "run_python_on_terminal"]
 
 ENTRY_POINT: Final = str(Path(sys.executable).with_name("smmap-typed"))
@@ -31,7 +33,13 @@ def run(folder: Path, *arguments: str | bytes) -> "subprocess.CompletedProcess[b
     """Run the entry point with ``arguments`` in ``folder``, its output piped."""
     command = (ENTRY_POINT, *arguments)
     return subprocess.run(
-        command, cwd=folder, env=environment(80), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
+        command,
+        cwd=folder,
+        env=environment(80),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=SECONDS,
     )
 
 
@@ -69,12 +77,17 @@ def _run_on_terminal(
     ) as process:
         os.close(slave)
         written = b""
-        while data := _read(master):
-            written += data
-            if interrupt_at and interrupt_at in written:
-                os.write(master, b"\x03")
-                interrupt_at = b""
-        os.close(master)
+        try:
+            while data := _read(master):
+                written += data
+                if interrupt_at and interrupt_at in written:
+                    os.write(master, b"\x03")
+                    interrupt_at = b""
+            process.wait(SECONDS)
+        finally:
+            # A command that does not end fails this test, and does not stop the others.
+            process.kill()
+            os.close(master)
     return process.returncode, written.decode()
 
 

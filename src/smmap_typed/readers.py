@@ -16,6 +16,10 @@ whole window when it is mapped, instead of page by page when it is used:
 ...     manager.make_cursor(__file__).read(0, 10)
 b'\"\"\"Readers'
 
+Each region of this reader costs the process one descriptor, because a map keeps a duplicate of its file's descriptor.
+On CPython 3.13 and newer, except on Windows, a map that is made with ``trackfd=False`` keeps none, and ``MmapReader``
+makes its maps so. In both cases a region counts as one handle of its manager.
+
 The state machines in ``smmap_typed.testing.machines`` test whether a reader keeps its promises.
 """
 

@@ -10,6 +10,7 @@ import pytest
 from distributions import ROOT, run
 
 WORKFLOWS: Final = sorted((ROOT / ".github/workflows").glob("*.yml"))
+PAGES: Final = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 ACTION: Final = re.compile(r"uses: *(\S+)(.*)")
 
 
@@ -26,6 +27,14 @@ def test_the_version_is_written_in_one_file() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"] == ["version"]
     for name in ("pyproject.toml", "setup.py", "CITATION.cff", "SECURITY.md", "docs/releasing.md"):
         assert version[1] not in (ROOT / name).read_text(), name
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_commands_that_need_a_newer_pip_get_it_first(path: Path) -> None:
+    """Groups need pip 25.1, and CPython 3.11 to 3.13 bring an older one."""
+    for block in re.findall(r"^```(?:sh|console)\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
+        before, *_ = block.partition("--group")
+        assert before == block or 'pip install --upgrade "pip>=25.1"\n' in before, block
 
 
 def test_the_workflows_have_no_weakness_that_zizmor_knows() -> None:

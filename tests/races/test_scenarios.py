@@ -19,7 +19,7 @@ class Effort(NamedTuple):
     random: int
 
 
-EFFORTS: Final = {"ci": Effort(30, 60), "deep": Effort(20_000, 20_000)}
+EFFORTS: Final = {"ci": Effort(20, 40), "deep": Effort(20_000, 20_000)}
 EFFORT: Final = EFFORTS[os.environ.get("SMMAP_TYPED_PROFILE", "ci")]
 
 pytestmark = [

@@ -35,7 +35,7 @@ assert sys.platform == "linux"
 
 # Of the profile's examples: the usual machines try what has nothing to do with copies.
 _SHARE: Final = 0.3
-_SECONDS_PER_EXAMPLE: Final = 5
+_SECONDS_PER_EXAMPLE: Final = 60
 
 
 class CopyUpMachine(CursorRules, BufferRules, ManagerRules):

@@ -123,14 +123,16 @@ def search(manager: SlidingWindowMapManager, paths: Iterable[str], pattern: Patt
 
     :raises TooLongError: for a match longer than ``pattern.longest``.
     """
-    # A thread may pin two windows: one for its piece, and one more at its edge.
-    pool = ThreadPoolExecutor(max(min(threads, manager.max_file_handles() // 2), 1), "find")
+    # A thread may pin two windows: one for its piece, and one more at its edge. So may this one, which searches a piece
+    # again where a match of the piece before ends in it; without handles for both, no other thread searches meanwhile.
+    others = min(threads, (manager.max_file_handles() - 2) // 2)
+    pool = ThreadPoolExecutor(max(others, 1), "find")
     ahead: deque[tuple[_Piece, Future[_Spans]]] = deque()
     opened = ExitStack()
     try:
         done = 0
         failed = ""
-        for item in _scheduled(pool, ahead, _pieces(manager, paths, opened), pattern, 2 * threads):
+        for item in _scheduled(pool, ahead, _pieces(manager, paths, opened), pattern, 2 * threads if others > 0 else 0):
             if isinstance(item, Found):
                 yield item
                 continue

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _FILES: Final = 2
 _SLOTS: Final = st.none() | st.integers(0, _FILES - 1)
-# Lengths of the needles, which are cut from the file; from a place just before an edge they reach across it.
+# Lengths of the needles, which are cut from the file; from a place just before a window's edge they reach across it.
 _LENGTHS: Final = st.sampled_from([0, 1, 2, 8, 20, 300, ALLOCATIONGRANULARITY + 8])
 
 
@@ -40,6 +40,8 @@ class BufferMachine(RuleBasedStateMachine):
         self.buffer = SlidingWindowMapBuffer()
         self.bound: bytes | None = None
         """The content of the buffer's file; None before the buffer has a file."""
+        self.offset = 0
+        """Where the buffer begins in the file, in bytes."""
         self.expected = b""
         """The bytes that the buffer must equal."""
 
@@ -78,7 +80,7 @@ class BufferMachine(RuleBasedStateMachine):
                 raise
             return
         if possible and content is not None:
-            self.bound, self.expected = content, content[offset : offset + size]
+            self.bound, self.offset, self.expected = content, offset, content[offset : offset + size]
 
     @rule(offset=st.sampled_from([-1, 0]))
     def begin_with_a_negative_number(self, offset: int) -> None:
@@ -109,7 +111,9 @@ class BufferMachine(RuleBasedStateMachine):
     @rule(place=offsets(), length=_LENGTHS, start=indices(), end=indices(), change=st.sampled_from([0, 0, 0, 1]))
     def search(self, place: int, length: int, start: int | None, end: int | None, change: int) -> None:
         """Search for bytes of the file, perhaps with the last byte changed, and for their first byte as a number."""
-        start, end, place = self._scaled(start), self._scaled(end), self.settings.scaled(place)
+        start, end = self._scaled(start), self._scaled(end)
+        # A place in the file, where edges of windows are.
+        place = max(self.settings.scaled(place) - self.offset, 0)
         needle = bytearray(self.expected[place : place + length])
         needle[-1:] = bytes((byte + change) % 256 for byte in needle[-1:])
         sub = bytes(needle)

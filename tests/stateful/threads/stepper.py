@@ -33,6 +33,7 @@ import smmap_typed
 from smmap_typed._pool.inflight import InFlight
 from smmap_typed._pool.monitor import Entry
 from smmap_typed.testing import in_threads
+from support import SECONDS
 
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
@@ -41,9 +42,6 @@ __all__ = ["Stepper", "Turn", "stepping"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-# Within this time a thread must stop again, or the test fails.
-SECONDS: Final = 30.0
 
 # Where points are: in the library, without what tests it, and in what tests put in its place.
 LIBRARY: Final = Path(smmap_typed.__file__).parent

@@ -27,6 +27,7 @@ from smmap_typed._handles.mapped_file import BUFFERED
 from smmap_typed.testing import check_invariants, in_threads
 from support import (
     GRANULE,
+    SECONDS,
     descriptors_of,
     mapped_bytes_of,
     open_descriptor,
@@ -249,7 +250,7 @@ except ValueError as error:
     print(error)
 """
     command = [sys.executable, "-X", "dev", "-c", program, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
     assert (done.stdout, done.stderr) == ("offset must not be negative, got -1\n", "")
 
 

@@ -12,11 +12,14 @@ import random
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 from xml.etree import ElementTree as ET
 
 import pytest
+from typing_extensions import override
 
 import smmap_typed
 from smmap_typed import SlidingWindowMapManager
@@ -27,6 +30,9 @@ from smmap_typed.cli.sizes import size_text
 from support import GRANULE, Fault, mapped_bytes_of, mapped_ranges_of, write_pattern
 from terminals import ENTRY_POINT, run, run_on_terminal
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 SMALL: Final = ("--window-size", str(2 * GRANULE))
 
 
@@ -35,7 +41,7 @@ def found_in(path: Path, pattern: Pattern, *, threads: int, handles: int) -> lis
     with SlidingWindowMapManager(2 * GRANULE, 0, handles) as manager:
         pieces = list(search(manager, [str(path)], pattern, threads))
         assert manager.stats().peak_handles <= handles
-    assert all(piece.error is None for piece in pieces)
+    assert [piece.error for piece in pieces if piece.error is not None] == []
     assert [piece.last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
     return [offset for piece in pieces for offset in piece.offsets]
 
@@ -53,6 +59,28 @@ def test_pieces_find_what_one_search_finds(tmp_path: Path, expression: bytes, th
     expected = [match.start() for match in re.finditer(expression, data) if match.end() > match.start()]
     pattern = Regex(re.compile(expression), 200)
     assert found_in(tmp_path / "file", pattern, threads=threads, handles=handles) == expected
+
+
+@pytest.mark.parametrize(("handles", "begun"), [(1, 1), (3, 1), (4, 3)])
+def test_a_search_looks_ahead_only_with_handles_for_two_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handles: int, begun: int
+) -> None:
+    """The thread that joins pieces may search one again, and would meet the limit while another searches the next."""
+    (tmp_path / "file").write_bytes(bytes(9 * GRANULE))
+    pieces: list[object] = []
+
+    class Watched(ThreadPoolExecutor):
+        @override
+        def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+            pieces.append(args)
+            return super().submit(function, *args, **kwargs)
+
+    monkeypatch.setattr("smmap_typed.cli.finding.ThreadPoolExecutor", Watched)
+    with SlidingWindowMapManager(2 * GRANULE, 0, handles) as manager:
+        found = search(manager, [str(tmp_path / "file")], Literal(b"a"), 1)
+        next(found)
+        found.close()
+    assert len(pieces) == begun
 
 
 @pytest.mark.parametrize("needle", [b"a", b"aaaaaaa", b"a" * (GRANULE + 1), b"a" * (3 * GRANULE)])

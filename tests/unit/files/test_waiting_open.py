@@ -20,14 +20,13 @@ import pytest
 from isolated import in_a_child
 from rewriting import SIZE, ReaderName, assert_reads, descriptors_named
 from smmap_typed import SlidingWindowMapManager
-from support import GRANULE, pattern, write_pattern
+from support import GRANULE, SECONDS, pattern, write_pattern
 
 # Leases are Linux; the type checkers pass over the rest elsewhere.
 assert sys.platform == "linux"
 
 T = TypeVar("T")
 
-SECONDS: Final = 20
 """When a thread that hangs is given up; nothing takes so long that is right."""
 
 
@@ -75,7 +74,7 @@ def lease(path: Path) -> Generator[Lease]:
 
 def hold_lease(path: Path, asks: int, commands: int) -> None:
     """In the other process: tell when it has the lease and when somebody asks for it; give it back when told to."""
-    signal.alarm(2 * SECONDS)
+    signal.alarm(SECONDS)
     signal.signal(signal.SIGIO, lambda _signal, _frame: os.write(asks, b"a"))
     descriptor = os.open(path, os.O_RDWR)
     fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)

@@ -26,7 +26,7 @@ from smmap_typed.testing import check_invariants, in_threads
 from support import GRANULE, assert_books_match_kernel, write_pattern
 
 # The default way to end a test that hangs is SIGALRM, which some of these tests need for themselves.
-pytestmark = [pytest.mark.timeout(60, method="thread"), pytest.mark.untraced]
+pytestmark = [pytest.mark.timeout(method="thread"), pytest.mark.untraced]
 
 WINDOWS: Final = 16
 HANDLES: Final = 12

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 assert sys.platform != "win32"
 
 # The default way to end a test that hangs is SIGALRM, which these tests need for themselves.
-pytestmark = pytest.mark.timeout(120, method="thread")
+pytestmark = pytest.mark.timeout(method="thread")
 
 INTERRUPTS = 5000
 

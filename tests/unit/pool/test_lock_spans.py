@@ -29,6 +29,7 @@ from smmap_typed.testing import check_invariants, in_threads
 from stops import STOPS, Stop, call_that_needs
 from support import (
     GRANULE,
+    SECONDS,
     SYSTEM_CALLS,
     Fault,
     ObservedMap,
@@ -46,7 +47,6 @@ Manager = SlidingWindowMapManager | StaticWindowMapManager
 
 SIZE: Final = 4 * GRANULE
 FILES: Final = 4
-SECONDS: Final = 30.0
 LIMITS: Final[dict[str, tuple[int, int, bool]]] = {
     "handles": (100 * SIZE, 2, False),
     "memory": (2 * SIZE, 100, False),

@@ -221,10 +221,10 @@ def test_a_manager_that_is_closed_while_it_maps_keeps_nothing(path: Path, monkey
     """Not even in the traceback of the error."""
     manager = SlidingWindowMapManager(W)
     cursor = manager.make_cursor(path)
-    real = mmap.mmap
+    real: Callable[..., mmap.mmap] = mmap.mmap
 
-    def close_afterwards(descriptor: int, size: int, *, access: int, offset: int) -> mmap.mmap:
-        mapping = real(descriptor, size, access=access, offset=offset)
+    def close_afterwards(descriptor: int, size: int, **rest: int) -> mmap.mmap:
+        mapping = real(descriptor, size, **rest)
         manager._pool.tables.closed = True
         return mapping
 

@@ -12,13 +12,21 @@ from typing import Final
 import pytest
 from typing_extensions import override
 
-from forks import SECONDS, end_child, fork, read, status_of
+from forks import end_child, fork, read, status_of
 from smmap_typed import ReentrantCallError, SlidingWindowMapManager
 from smmap_typed._pool import fork as hooks
 from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import check_invariants, in_threads
 from stops import STOPS, Stop, call_that_needs
-from support import GRANULE, assert_books_match_kernel, close_proc, mapped_bytes_of, open_descriptor, write_pattern
+from support import (
+    GRANULE,
+    SECONDS,
+    assert_books_match_kernel,
+    close_proc,
+    mapped_bytes_of,
+    open_descriptor,
+    write_pattern,
+)
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
@@ -28,7 +36,7 @@ pytestmark = [
     # CPython warns since 3.12 that a child may find locks taken: to show that ours are not is what is done here.
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
     # The default way to end a test that hangs is SIGALRM, which some of these tests need for themselves.
-    pytest.mark.timeout(100, method="thread"),
+    pytest.mark.timeout(method="thread"),
 ]
 
 WINDOWS: Final = 40
@@ -95,7 +103,7 @@ def test_children_use_a_manager_that_four_threads_hammer(path: Path) -> None:
             finally:
                 done.set()
 
-        assert in_threads(5, act, 90.0)[0] == [0] * CHILDREN
+        assert in_threads(5, act, SECONDS)[0] == [0] * CHILDREN
         check_invariants(manager)
         manager.collect()
         check_invariants(manager)

@@ -15,14 +15,14 @@ from typing import Final
 
 import pytest
 
-from forks import SECONDS, fork, read, status_of
+from forks import fork, read, status_of
 from interrupts import Struck, striking_alarm
 from smmap_typed import ReentrantCallError, SlidingWindowMapManager
 from smmap_typed._pool import fork as hooks
 from smmap_typed._pool.ledger import Ledger
 from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import check_invariants, in_threads
-from support import GRANULE
+from support import GRANULE, SECONDS
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
@@ -31,7 +31,7 @@ pytestmark = [
     # CPython warns since 3.12 that a child may find locks taken: to show that ours are not is what is done here.
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
     # The default way to end a test that hangs is SIGALRM, which some of these tests need for themselves.
-    pytest.mark.timeout(100, method="thread"),
+    pytest.mark.timeout(method="thread"),
 ]
 
 FORKS_UNDER_FIRE: Final = 150

@@ -17,11 +17,10 @@ from smmap_typed import HandleLimitError, ManagerClosedError, SlidingWindowMapMa
 from smmap_typed._pool.inflight import InFlight
 from smmap_typed._pool.monitor import Entry
 from smmap_typed.testing import check_invariants
-from support import GRANULE, CutsOneWindow, write_pattern
+from support import GRANULE, SECONDS, CutsOneWindow, write_pattern
 
 pytestmark = pytest.mark.pure
 
-SECONDS: Final = 30.0
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 

@@ -265,7 +265,7 @@ def test_a_mover_does_not_trim_what_another_thread_has_mapped_past_the_limit(
 
 
 @pytest.mark.untraced
-@pytest.mark.timeout(60, method="thread")
+@pytest.mark.timeout(method="thread")
 def test_an_exception_at_any_moment_never_leaves_the_lock_taken(tmp_path: Path) -> None:
     """A move takes the lock without ``with``; a signal's exception strikes there thousands of times."""
     path = tmp_path / "file"

@@ -19,13 +19,12 @@ import pytest
 
 from smmap_typed import HandleLimitError, ReentrantCallError, SlidingWindowMapManager
 from smmap_typed.testing import in_threads
-from support import GRANULE, assert_books_match_kernel, mapped_bytes_of, write_pattern
+from support import GRANULE, SECONDS, assert_books_match_kernel, mapped_bytes_of, write_pattern
 
 # What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
 assert sys.platform != "win32"
 
 THREADS = 8
-SECONDS = 30.0
 
 
 @pytest.fixture
