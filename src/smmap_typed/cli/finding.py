@@ -10,17 +10,15 @@ match in the piece before, so threads cannot share the work; and it cuts a match
 error here.
 """
 
-import copy
 import re
 from array import array
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
-from smmap_typed import WindowCursor
 from smmap_typed.cli.standard_input import STANDARD_INPUT, mappable_input
 from smmap_typed.manager import SlidingWindowMapManager
 
@@ -38,7 +36,7 @@ class Pattern(Protocol):
         """The most bytes of a match, including the bytes before and after that the pattern looks at."""
         ...
 
-    def scan(self, piece: memoryview, start: int) -> Generator[tuple[int, int]]:
+    def scan(self, piece: bytes, start: int) -> Generator[tuple[int, int]]:
         """Yield begin and end of each match from ``start`` on, in order and without overlap."""
         ...
 
@@ -62,13 +60,13 @@ class Literal:
         """The length of the needle."""
         return len(self.needle)
 
-    def scan(self, piece: memoryview, start: int) -> Generator[tuple[int, int]]:
-        """Search with ``bytes.find``. It needs a copy of the piece, which costs less than searching with ``re``."""
-        data, size = bytes(piece[start:]), len(self.needle)
-        found = data.find(self.needle)
+    def scan(self, piece: bytes, start: int) -> Generator[tuple[int, int]]:
+        """Search with ``bytes.find``."""
+        size = len(self.needle)
+        found = piece.find(self.needle, start)
         while found >= 0:
-            yield start + found, start + found + size
-            found = data.find(self.needle, found + size)
+            yield found, found + size
+            found = piece.find(self.needle, found + size)
 
 
 @final
@@ -79,7 +77,7 @@ class Regex:
     pattern: re.Pattern[bytes]
     longest: int
 
-    def scan(self, piece: memoryview, start: int) -> Generator[tuple[int, int]]:
+    def scan(self, piece: bytes, start: int) -> Generator[tuple[int, int]]:
         """Search with ``re.finditer``."""
         for match in self.pattern.finditer(piece, start):
             if match.end() > match.start():
@@ -105,7 +103,7 @@ class _Piece:
     """A part of a file. A match belongs to the piece in which it begins."""
 
     path: str
-    source: Callable[[int, int], memoryview]
+    source: Callable[[int, int], bytes]
     begin: int
     end: int
     size: int
@@ -123,16 +121,13 @@ def search(manager: SlidingWindowMapManager, paths: Iterable[str], pattern: Patt
 
     :raises TooLongError: for a match longer than ``pattern.longest``.
     """
-    # A thread may pin two windows: one for its piece, and one more at its edge. So may this one, which searches a piece
-    # again where a match of the piece before ends in it; without handles for both, no other thread searches meanwhile.
-    others = min(threads, (manager.max_file_handles() - 2) // 2)
-    pool = ThreadPoolExecutor(max(others, 1), "find")
+    pool = ThreadPoolExecutor(threads, "find")
     ahead: deque[tuple[_Piece, Future[_Spans]]] = deque()
     opened = ExitStack()
     try:
         done = 0
         failed = ""
-        for item in _scheduled(pool, ahead, _pieces(manager, paths, opened), pattern, 2 * threads if others > 0 else 0):
+        for item in _scheduled(pool, ahead, _pieces(manager, paths, opened), pattern, 2 * threads):
             if isinstance(item, Found):
                 yield item
                 continue
@@ -178,40 +173,29 @@ def _emptied(ahead: "deque[tuple[_Piece, Future[_Spans]]]") -> "Iterator[tuple[_
 
 
 def _pieces(manager: SlidingWindowMapManager, paths: Iterable[str], opened: ExitStack) -> Iterator[_Piece | Found]:
-    step = min(_PIECE, manager.window_size() // 2 or _PIECE)
     for path in paths:
         try:
             source, size = _opened(manager, path, opened)
         except OSError as error:
             yield Found(path, array("q"), last=True, error=error)
             continue
-        for begin in range(0, size or 1, step):
-            yield _Piece(path, source, begin, min(begin + step, size), size)
+        for begin in range(0, size or 1, _PIECE):
+            yield _Piece(path, source, begin, min(begin + _PIECE, size), size)
 
 
-def _opened(
-    manager: SlidingWindowMapManager, path: str, opened: ExitStack
-) -> tuple[Callable[[int, int], memoryview], int]:
+def _opened(manager: SlidingWindowMapManager, path: str, opened: ExitStack) -> tuple[Callable[[int, int], bytes], int]:
     """Return a function that reads the file, and the size of the file."""
     is_input = path == STANDARD_INPUT
     cursor = manager.make_cursor(mappable_input(opened).fileno() if is_input else path)
     if size := cursor.file_size():
-        return _reader(cursor), size
+        # Each call is one step, which does not move the cursor, so threads may share it.
+        return cursor.read, size
     if is_input:
-        return lambda _, __: memoryview(b""), 0
+        return lambda _, __: b"", 0
     # Files in /proc and /sys report a size of 0 although they have content.
     with open(path, "rb") as file:
         content = file.read()
-    return lambda offset, count: memoryview(content)[offset : offset + count], len(content)
-
-
-def _reader(cursor: WindowCursor) -> Callable[[int, int], memoryview]:
-    def view(offset: int, size: int) -> memoryview:
-        # Each call has its own cursor on the same state of the file, so no thread moves the cursor of another one.
-        with copy.copy(cursor) as own:
-            return own.view(offset, size)
-
-    return view
+    return lambda offset, count: content[offset : offset + count], len(content)
 
 
 def _spans(piece: _Piece, pattern: Pattern, start: int | None = None) -> _Spans:
@@ -224,17 +208,15 @@ def _spans(piece: _Piece, pattern: Pattern, start: int | None = None) -> _Spans:
 
 
 def _scan(piece: _Piece, pattern: Pattern, start: int) -> Iterator[tuple[int, int]]:
-    # One byte more than a match can see on either side, so that no match takes the end of the view for the file's end.
+    # One byte more than a match can see on either side, so that no match takes the end of the piece for the file's end.
     low = max(piece.begin - pattern.longest - 1, 0)
     high = min(piece.end + pattern.longest + 1, piece.size)
-    # The scanner is closed first: a scanner of ``re`` that is still alive would prevent the release of the view.
-    with piece.source(low, high - low) as view, closing(pattern.scan(view, start - low)) as found:
-        for begin, end in found:
-            if low + begin >= piece.end:
-                return
-            if end - begin > pattern.longest:
-                raise TooLongError(low + begin, pattern.longest)
-            yield low + begin, low + end
+    for begin, end in pattern.scan(piece.source(low, high - low), start - low):
+        if low + begin >= piece.end:
+            return
+        if end - begin > pattern.longest:
+            raise TooLongError(low + begin, pattern.longest)
+        yield low + begin, low + end
 
 
 def _settled(piece: _Piece, pattern: Pattern, spans: _Spans, done: int) -> tuple["array[int]", int]:

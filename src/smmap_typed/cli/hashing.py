@@ -20,11 +20,8 @@ __all__ = ["Checksum", "check_algorithm", "checksum_line", "checksums", "escaped
 # sha256sum escapes these characters, so that each file has one line whatever its name.
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
 
-# Bytes of one read of standard input.
+# Bytes of one read: the processor's cache has room for them. Between two reads, a thread checks whether it should stop.
 _BLOCK: Final = 1024 * 1024
-
-# Bytes that a thread hashes before it checks whether it should stop: this takes some milliseconds.
-_STEP: Final = 8 * 1024 * 1024
 
 
 @final
@@ -48,11 +45,11 @@ def checksums(
 ) -> Generator[Checksum, None, None]:
     """Yield the checksum of each wanted path by its algorithm, in order and each as soon as it is available.
 
-    There are ``threads`` threads, or as many as the manager allows handles if that is less. Each pins one window at a
-    time. Closing the iterator stops them. They call ``advance`` with the number of bytes that they have just read.
+    There are ``threads`` threads. Closing the iterator stops them. They call ``advance`` with the number of bytes that
+    they have just read.
     """
     stop = Event()
-    pool = ThreadPoolExecutor(min(threads, manager.max_file_handles()), "hash")
+    pool = ThreadPoolExecutor(threads, "hash")
     try:
         futures = [
             None if path == STANDARD_INPUT else pool.submit(_checksum, manager, path, algorithm, stop, advance)
@@ -89,23 +86,16 @@ def _digest(
     manager: SlidingWindowMapManager, path: str, algorithm: str, stop: Event, advance: Callable[[int], object]
 ) -> str:
     hasher = hashlib.new(algorithm)
-    offset = 0
-    with manager.make_cursor(path) as cursor:
-        while cursor.use_region(offset).is_valid():
-            with cursor.buffer() as view:
-                for start in range(0, len(view), _STEP):
-                    if stop.is_set():
-                        raise CancelledError
-                    # The slice has no name: a name that outlives this step would keep the window pinned.
-                    hasher.update(view[start : start + _STEP])
-                    advance(min(_STEP, len(view) - start))
-                offset += len(view)
-            # Release it before pinning the next window: two windows in each thread could exceed the handle limit.
-            cursor.unuse_region()
-    if not offset:
-        # Files in /proc and /sys report a size of 0 although they have content.
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, algorithm).hexdigest()
+    with manager.open(path) as file, memoryview(bytearray(_BLOCK)) as room:
+        while count := file.readinto(room):
+            if stop.is_set():
+                raise CancelledError
+            hasher.update(room[:count])
+            advance(count)
+        if not file.tell():
+            # Files in /proc and /sys report a size of 0 although they have content.
+            with open(path, "rb") as unsized:
+                return hashlib.file_digest(unsized, algorithm).hexdigest()
     return hasher.hexdigest()
 
 

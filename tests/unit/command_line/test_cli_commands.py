@@ -6,7 +6,6 @@ All go through the entry point that pip installed. The judges are coreutils, gre
 import errno
 import hashlib
 import importlib.util
-import mmap
 import os
 import random
 import re
@@ -23,7 +22,7 @@ from typing_extensions import override
 
 import smmap_typed
 from smmap_typed import SlidingWindowMapManager
-from smmap_typed.cli import racing
+from smmap_typed.cli import finding, racing
 from smmap_typed.cli.drawing import PatternName, ages, offsets, picture
 from smmap_typed.cli.finding import Literal, Pattern, Regex, TooLongError, search
 from smmap_typed.cli.sizes import size_text
@@ -61,12 +60,10 @@ def test_pieces_find_what_one_search_finds(tmp_path: Path, expression: bytes, th
     assert found_in(tmp_path / "file", pattern, threads=threads, handles=handles) == expected
 
 
-@pytest.mark.parametrize(("handles", "begun"), [(1, 1), (3, 1), (4, 3)])
-def test_a_search_looks_ahead_only_with_handles_for_two_threads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handles: int, begun: int
-) -> None:
-    """The thread that joins pieces may search one again, and would meet the limit while another searches the next."""
-    (tmp_path / "file").write_bytes(bytes(9 * GRANULE))
+def test_a_search_looks_ahead_by_two_pieces_of_each_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the handles: a search pins no window."""
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(6 * finding._PIECE)
     pieces: list[object] = []
 
     class Watched(ThreadPoolExecutor):
@@ -76,11 +73,11 @@ def test_a_search_looks_ahead_only_with_handles_for_two_threads(
             return super().submit(function, *args, **kwargs)
 
     monkeypatch.setattr("smmap_typed.cli.finding.ThreadPoolExecutor", Watched)
-    with SlidingWindowMapManager(2 * GRANULE, 0, handles) as manager:
+    with SlidingWindowMapManager(2 * GRANULE, 0, 1) as manager:
         found = search(manager, [str(tmp_path / "file")], Literal(b"a"), 1)
         next(found)
         found.close()
-    assert len(pieces) == begun
+    assert len(pieces) == 3
 
 
 @pytest.mark.parametrize("needle", [b"a", b"aaaaaaa", b"a" * (GRANULE + 1), b"a" * (3 * GRANULE)])
@@ -127,16 +124,16 @@ def test_find_counts_over_all_pieces_of_a_file(tmp_path: Path) -> None:
 
 def test_find_reports_a_file_that_fails_once_and_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its second piece, when others are under way already."""
-    write_pattern(tmp_path / "bad", 12 * GRANULE)
+    with (tmp_path / "bad").open("wb") as file:
+        file.truncate(6 * finding._PIECE)
     (tmp_path / "good").write_bytes(b"needle")
     with SlidingWindowMapManager(2 * GRANULE) as manager:
-        monkeypatch.setattr(mmap, "mmap", Fault(mmap.mmap, OSError(errno.EIO, "no luck"), at=2))
+        monkeypatch.setattr(os, "pread", Fault(os.pread, OSError(errno.EIO, "no luck"), at=2))
         paths = [str(tmp_path / "bad"), str(tmp_path / "good")]
         found = list(search(manager, paths, Literal(b"needle"), 1))
     failures = [piece for piece in found if piece.error is not None]
-    assert [(piece.path, str(piece.error), piece.last) for piece in failures] == [
-        (paths[0], f"[Errno {errno.EIO}] no luck", True)
-    ]
+    assert [(piece.path, piece.last) for piece in failures] == [(paths[0], True)]
+    assert str(failures[0].error).startswith(f"[Errno {errno.EIO}] no luck (reading ")
     assert [(piece.path, list(piece.offsets)) for piece in found][-1] == (paths[1], [0])
     assert [piece.path for piece in found].index(paths[1]) == found.index(failures[0]) + 1
 
