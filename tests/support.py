@@ -61,6 +61,7 @@ SYSTEM_CALLS: Final[list[tuple[ModuleType, str]]] = [
     (os, "dup"),
     (os, "close"),
     (os, "pread"),
+    (os, "preadv"),
     (os, "posix_fadvise"),
     (mmap, "mmap"),
 ]

@@ -153,6 +153,7 @@ class Fixture:
     def prefetch(self) -> None:
         """Ask for pages."""
         self.second.prefetch(5, SIZE)
+        self.second.prefetch(5, SIZE, wait=True)
 
     def bind(self) -> None:
         """Give the buffer its file."""
@@ -217,7 +218,7 @@ class Fixture:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(owner, name, refuse_once)
-            assert self.manager.make_cursor(self.paths[1]).read(4 * GRANULE, 9) == self.contents[1][4 * GRANULE :][:9]
+            assert self.manager.make_cursor(self.paths[1]).view(4 * GRANULE, 9) == self.contents[1][4 * GRANULE :][:9]
         assert not refusals
 
     def run_short_with_a_descriptor_kept(self) -> None:
