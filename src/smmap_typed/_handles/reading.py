@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from smmap_typed import _platform
 from smmap_typed._handles.sharing import FREE_THREADED, unshared
 from smmap_typed._handles.state import CursorState
-from smmap_typed._pool import File
+from smmap_typed._pool import Descriptor, File
 
 __all__ = ["pieces", "prefetch", "read", "read_from", "view"]
 
@@ -77,10 +77,16 @@ def prefetch(state: CursorState, offset: int, size: int) -> None:
     file = state.file()
     stop = min(offset + size, file.size)
     if offset < stop:
-        descriptor = pool.descriptor_of(state, file)
-        # If both ends are in the page cache, usually all of the bytes are.
-        if not (_platform.is_cached(descriptor.number, offset) and _platform.is_cached(descriptor.number, stop - 1)):
-            _platform.read_ahead(descriptor.number, stop - offset, offset)
+        _read_ahead(pool.descriptor_of(state, file), offset, stop)
+
+
+def _read_ahead(descriptor: Descriptor, offset: int, stop: int) -> None:
+    # A function, since its caller keeps the descriptor open until the end: compiled code drops a value after its last
+    # use, which here is before the call of the system that needs it.
+    number = descriptor.number
+    # If both ends are in the page cache, usually all of the bytes are.
+    if not (_platform.is_cached(number, offset) and _platform.is_cached(number, stop - 1)):
+        _platform.read_ahead(number, stop - offset, offset)
 
 
 def _take(state: CursorState, file: File, offset: int, stop: int) -> tuple[memoryview, int]:

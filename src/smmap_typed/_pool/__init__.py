@@ -27,6 +27,7 @@ closes the map and posts what was begun.
 The handles use only the names that are exported here.
 """
 
+from smmap_typed._pool.descriptor import Descriptor as Descriptor
 from smmap_typed._pool.file import File as File
 from smmap_typed._pool.frame import Frame as Frame
 from smmap_typed._pool.grid import Grid as Grid
