@@ -89,7 +89,7 @@ def search(session: nox.Session, *command: str) -> None:
 @nox.session(python=False)
 def plan(session: nox.Session) -> None:
     """Tell what the default run needs, and which interpreters it does not find."""
-    session.log("`nox` takes about 8 minutes on two cores, and 1.5 GB of disk in .nox; `nox -s quick` 1 minute.")
+    session.log("`nox` takes 8 to 9 minutes on two idle cores, and 1 GB of disk; `nox -s quick` takes one minute.")
     for version in UNIT_VERSIONS:
         if get_interpreter(version) is None:
             session.warn(f"There is no CPython {version} here, so the unit tests are not run on it.")

@@ -347,10 +347,19 @@ def _prefetch_from(state: CursorState, file: File, offset: int, stop: int, *, wa
     if wait:
         _populate(state, file, offset, stop)
         return
-    descriptor = state.pool.descriptor_of(state, file, newest=state._file is None)
+    _read_ahead(state.pool.descriptor_of(state, file, newest=state._file is None), offset, stop)
+
+
+def _read_ahead(descriptor: Descriptor, offset: int, stop: int) -> None:
+    """Ask the kernel to read ahead.
+
+    The caller's reference keeps the descriptor open: compiled code drops a name after its last use, and would close
+    the descriptor before the system call.
+    """
+    number = descriptor.number
     # If both ends are in the page cache, usually all of the bytes are.
-    if not (_platform.is_cached(descriptor.number, offset) and _platform.is_cached(descriptor.number, stop - 1)):
-        _platform.read_ahead(descriptor.number, stop - offset, offset)
+    if not (_platform.is_cached(number, offset) and _platform.is_cached(number, stop - 1)):
+        _platform.read_ahead(number, stop - offset, offset)
 
 
 def _populate(state: CursorState, file: File, offset: int, stop: int) -> None:
@@ -370,12 +379,13 @@ def _populate(state: CursorState, file: File, offset: int, stop: int) -> None:
         for _view in pieces(state, file, offset, stop):
             pass
         return
+    # A list keeps it open during the call, in compiled code, too, and no longer, whatever keeps a traceback.
+    kept = [descriptor]
+    del descriptor
     try:
-        _read_through(state, file, reader, descriptor.number, offset, stop)
-    except BaseException:
-        # The traceback would keep the descriptor open.
-        del descriptor
-        raise
+        _read_through(state, file, reader, kept[0].number, offset, stop)
+    finally:
+        kept.clear()
     if frame is not None and pool.copies_from_maps:
         frame.resident.mark(offset, stop)
 

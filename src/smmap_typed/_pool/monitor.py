@@ -168,7 +168,7 @@ class Entry:
             finally:
                 if acquired:
                     monitor.lock.release()
-                    if tables.closing:
+                    if tables.closing:  # pragma: no branch - with the lock, the section has returned or raised
                         # Closes them, so not under the lock.
                         tables.closing.clear()
             break

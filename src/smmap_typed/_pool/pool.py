@@ -547,13 +547,14 @@ class Pool(Monitored):
         while left > 0 or freed < nbytes:
             unload = Unload()
             try:
-                if not entry.locked(self.tables.unload_next, unload, refused) or unload.victim is None:
+                # A name for mypyc: had the field been compared, it would take it for a frame in the `finally`, too.
+                if not entry.locked(self.tables.unload_next, unload, refused) or (victim := unload.victim) is None:
                     return
                 if self._unmap(entry, unload):
-                    freed += unload.victim.size
+                    freed += victim.size
                     left -= 1
                 else:
-                    refused.add(unload.victim.serial)
+                    refused.add(victim.serial)
             finally:
                 # Here and not in a method: an exception could strike at its entry.
                 if unload.victim is not None:  # pragma: no branch - without one it has returned or raised

@@ -542,7 +542,7 @@ class Tables:
             self.torn = True
             if isinstance(flying, Load):
                 self._complete_load(flying)
-            elif isinstance(flying, Unload):
+            elif isinstance(flying, Unload):  # pragma: no branch - there is no third kind
                 self._complete_unload(flying)
             self.torn = False
         flying.done = True

@@ -88,6 +88,18 @@ def test_one_that_was_closed_or_reused_after_its_first_use(
             os.close(number)
 
 
+@pytest.mark.pure
+def test_one_is_duplicated_where_the_system_cannot_open_it_again(
+    path: Path, reader: ReaderName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled code has the flag in itself."""
+    monkeypatch.setattr("smmap_typed._builtin_readers.PATH_FLAGS", 0)
+    with SlidingWindowMapManager(GRANULE, reader=reader) as manager:
+        with open_descriptor(path) as number:
+            cursor = manager.make_cursor(number).use_region(0, 16)
+        assert_reads(cursor, CONTENT)
+
+
 class TestWithoutADuplicate:
     """With one handle, which the window takes, none is left to keep a duplicate."""
 

@@ -208,6 +208,17 @@ def test_a_source_keeps_what_it_is_told() -> None:
     assert (told.given, told.target, told.opened, told.advice) == (7, 7, opened, "random")
 
 
+def test_a_source_leads_to_its_file_until_that_is_renamed_or_removed(path: Path) -> None:
+    with open_descriptor(path) as descriptor:
+        state = state_of(os.fstat(descriptor))
+        by_path, by_number = Source(path, str(path)), Source(descriptor, descriptor, state_behind(descriptor))
+        assert by_path.still_leads_to(state, descriptor)
+        assert by_number.still_leads_to(state, descriptor)
+        path.rename(path.with_name("renamed"))
+        assert not by_path.still_leads_to(state, descriptor)
+        assert not by_number.still_leads_to(state, descriptor)
+
+
 def test_a_source_has_the_name_by_which_others_find_the_file(path: Path) -> None:
     """A path, as a str; of a descriptor the path that the system knows, or its number if there is none."""
     assert Source("a", "/a").name() == Source(b"a", b"/a").name() == "/a"

@@ -1,5 +1,6 @@
 """Kept descriptors: a file that was looked at stays open while there is room, so that its next window needs no name."""
 
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Final
 import pytest
 
 from smmap_typed import SlidingWindowMapManager
+from smmap_typed._pool.descriptor import Descriptor
 from smmap_typed._pool.tables import MOST_KEPT
 from smmap_typed.testing import check_invariants
 from support import (
@@ -147,6 +149,18 @@ def test_collect_closes_one_whose_file_has_no_region(paths: list[Path], copying:
     cursor.prefetch(0, 1)
     copying.collect()
     assert kept(copying, paths) == []
+
+
+def test_a_file_keeps_the_one_that_it_has(paths: list[Path]) -> None:
+    """Two threads that open one file at once both have one to keep; the second one is closed."""
+    with SlidingWindowMapManager(GRANULE) as manager:
+        file = manager.make_cursor(paths[0]).use_region(0, 1)._state.file()
+        kept, second = file.descriptor, Descriptor()
+        second.numbers.append(os.open(paths[0], os.O_RDONLY))
+        manager._pool.tables.keep_descriptor(file, second)
+        del second
+        assert file.descriptor is kept
+        assert descriptors_of(paths[0]) == DESCRIPTORS_PER_REGION + 1
 
 
 def test_close_closes_all(paths: list[Path]) -> None:

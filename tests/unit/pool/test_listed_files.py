@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from smmap_typed import SlidingWindowMapManager, WindowCursor
-from smmap_typed._pool.file import File
+from smmap_typed._pool.file import File, is_led_to_by
 from smmap_typed._pool.frame import Frame
 from smmap_typed._pool.ledger import Ledger
 from smmap_typed._pool.replacement import LRU
@@ -135,6 +135,19 @@ class TestEnlist:
         assert (tables.names, tables.inodes) == ({"/a": newer}, {(1, 9): (newer,)})
 
 
+def test_a_number_that_is_no_name_of_a_file_leads_to_no_file() -> None:
+    """A descriptor of which the system tells no path has its number for a name, and no link explains it."""
+    assert is_led_to_by(File(STATE, 7), 7)
+    assert not is_led_to_by(File(STATE, "/a"), 7)
+
+
+def test_names_of_files_that_are_listed_no_more_lead_nowhere_after_a_repair(tables: Tables) -> None:
+    file, _ = tables.enlist(File(STATE, "/a"), "/a")
+    del tables.files[file.serial]
+    tables.repair()
+    assert (tables.names, tables.inodes) == ({}, {})
+
+
 class TestCursors:
     """They change over to the file that stands for theirs."""
 
@@ -166,6 +179,14 @@ class TestCursors:
         check_invariants(manager)
         assert_books_match_kernel(manager, path)
         manager.close()
+
+    def test_one_that_has_changed_over_meanwhile_is_left(self, path: Path, manager: SlidingWindowMapManager) -> None:
+        """Two threads that share a cursor both find that its file has an equal one."""
+        cursor = manager.make_cursor(path).use_region(0, 9)
+        now, former = cursor._state.file(), File(STATE, "/a")
+        former.equal = now
+        assert cursor._state._change_over(former) is now
+        assert cursor._state._file is now
 
     def test_they_follow_when_the_one_that_stood_for_theirs_is_replaced_by_another(
         self, path: Path, crowded: tuple[SlidingWindowMapManager, WindowCursor]

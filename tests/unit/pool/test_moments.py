@@ -23,7 +23,7 @@ from smmap_typed._pool.monitor import Entry
 from smmap_typed._pool.pool import Pool
 from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import check_invariants
-from support import GRANULE, mapped_bytes_of, pattern, write_pattern
+from support import GRANULE, ObservedMap, mapped_bytes_of, pattern, write_pattern
 
 # Machine code calls its methods directly.
 pytestmark = pytest.mark.pure
@@ -99,6 +99,19 @@ class TestLimits:
             assert standing(manager, path, 2)[0].is_valid()
             assert manager.stats().evictions == 1
 
+    def test_where_views_cannot_be_told_a_viewed_region_is_asked_once(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("smmap_typed._pool.pool.CAN_TELL_VIEWS", False)
+        with SlidingWindowMapManager(W, max_open_handles=1) as manager:
+            (cursor,) = standing(manager, path, 0)
+            view = cursor.buffer()
+            cursor.close()
+            with pytest.raises(HandleLimitError):
+                standing(manager, path, 1)
+            del view
+            assert standing(manager, path, 1)[0].is_valid()
+
 
 class TestVictims:
     """Who unmaps looks for pins before and after the tombstone is there."""
@@ -139,6 +152,51 @@ class TestVictims:
         tables.complete(second)
         tables.complete(first)
         assert list(tables.replacement.order()) == idle
+
+    def test_one_that_is_pinned_at_the_last_moment_is_passed_over(
+        self, manager: SlidingWindowMapManager, idle: list[Frame], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tables, unload = manager._pool.tables, Unload()
+        with monkeypatch.context() as patch:
+            Interrupted(patch, Tables, "_set_tombstone", lambda: False)
+            assert tables.unload_next(unload, ())
+        assert unload.victim is idle[1]
+        tables.complete(unload)
+
+    def test_another_one_goes_if_the_one_whose_room_a_load_was_to_get_is_pinned_at_the_last_moment(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with SlidingWindowMapManager(W, 2 * W) as manager:
+            for cursor in standing(manager, path, 0, 1):
+                cursor.close()
+            Interrupted(monkeypatch, Tables, "_set_tombstone", lambda: False)
+            (cursor,) = standing(manager, path, 2)
+            assert bytes(cursor.buffer()) == pattern(2 * W + 1)[-1:]
+            assert (manager.stats().evictions, manager.mapped_memory_size()) == (1, 2 * W)
+            check_invariants(manager)
+
+    def test_an_unload_that_was_struck_before_it_had_a_victim_ends(self, manager: SlidingWindowMapManager) -> None:
+        tables, unload = manager._pool.tables, Unload()
+        tables.in_flight[unload.window] = unload
+        tables.complete(unload)
+        assert (unload.done, tables.torn, len(tables.in_flight)) == (True, False, 0)
+
+    def test_an_exception_while_the_victim_is_unmapped_leaves_it_mapped_and_idle(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def strike() -> None:
+            ObservedMap.observers.clear()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(mmap, "mmap", ObservedMap)
+        with SlidingWindowMapManager(W, max_open_handles=1) as manager:
+            (cursor,) = standing(manager, path, 0)
+            cursor.close()
+            monkeypatch.setattr(ObservedMap, "observers", [strike])
+            with pytest.raises(KeyboardInterrupt):
+                standing(manager, path, 1)
+            check_invariants(manager)
+            assert (manager.num_file_handles(), manager.collect()) == (1, 1)
 
     @pytest.mark.parametrize("viewed", [False, True])
     def test_a_region_that_was_discarded_meanwhile_stays_until_its_unload_is_completed(
