@@ -1,4 +1,9 @@
-"""Arguments: checks of what users pass. Their code may be untyped, so types are checked, too."""
+"""Arguments: checks of what users pass. Their code may be untyped, so types are checked, too.
+
+An integer is what has ``__index__``: the scalars of numpy are integers, and a float is none. Parameters are annotated
+as ``SupportsIndex`` even where an int is all that makes sense, because compiled code checks an ``int`` by itself, with
+words of its own, and refuses everything else.
+"""
 
 import operator
 from typing import Final, SupportsIndex, get_args
@@ -9,12 +14,17 @@ from smmap_typed._types import Advice
 __all__ = ["check_advice", "check_flags", "handle_limit", "integer", "memory_limit", "natural", "window_bytes"]
 
 
-def natural(name: str, value: SupportsIndex) -> int:
-    """Return ``value`` as an int; ValueError if it is negative, TypeError if it is not an integer."""
+def integer(name: str, value: SupportsIndex) -> int:
+    """Return ``value`` as an int; TypeError if it is not an integer."""
     try:
-        number = operator.index(value)
+        return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
+
+
+def natural(name: str, value: SupportsIndex) -> int:
+    """Return ``value`` as an int; ValueError if it is negative, TypeError if it is not an integer."""
+    number = integer(name, value)
     if number < 0:
         raise ValueError(f"{name} must not be negative, got {number}")
     return number
@@ -29,14 +39,11 @@ def check_flags(flags: int) -> None:
         raise ValueError(f"flags must not open for writing, create or truncate, got {flags:#o}")
 
 
-def integer(name: str, value: object) -> int:
-    """Return ``value``; TypeError if it is not an int, or if it is a bool.
-
-    It is annotated as an object, because compiled code would check an int by itself, and accept a bool.
-    """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-    return value
+def _setting(name: str, value: SupportsIndex) -> int:
+    """Return ``value`` as an int; TypeError if it is not an integer, or if it is a bool: no limit is True."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got bool")
+    return integer(name, value)
 
 
 def check_advice(advice: Advice | None) -> Advice | None:
@@ -46,24 +53,27 @@ def check_advice(advice: Advice | None) -> Advice | None:
     raise ValueError(f"advice must be one of {', '.join(_ADVICE)}, or None; got {advice!r}")
 
 
-def window_bytes(window_size: int, *, copies: bool) -> int:
+def window_bytes(window_size: SupportsIndex, *, copies: bool) -> int:
     """Return the size of a window in bytes, before rounding; 0 for whole files. ValueError or TypeError if invalid."""
-    if integer("window_size", window_size) < -1:
-        raise ValueError(f"window_size must be -1 for the default, 0 for whole files, or positive, got {window_size}")
-    if window_size == -1:
+    size = _setting("window_size", window_size)
+    if size < -1:
+        raise ValueError(f"window_size must be -1 for the default, 0 for whole files, or positive, got {size}")
+    if size == -1:
         return PREAD_WINDOW_SIZE if copies else DEFAULT_WINDOW_SIZE
-    return window_size
+    return size
 
 
-def memory_limit(max_memory_size: int) -> int:
+def memory_limit(max_memory_size: SupportsIndex) -> int:
     """Return the memory limit in bytes; ValueError or TypeError if it is invalid."""
-    if integer("max_memory_size", max_memory_size) < 0:
-        raise ValueError(f"max_memory_size must be 0 for the default, or positive, got {max_memory_size}")
-    return max_memory_size or DEFAULT_MEMORY_SIZE
+    limit = _setting("max_memory_size", max_memory_size)
+    if limit < 0:
+        raise ValueError(f"max_memory_size must be 0 for the default, or positive, got {limit}")
+    return limit or DEFAULT_MEMORY_SIZE
 
 
-def handle_limit(max_open_handles: int) -> int:
+def handle_limit(max_open_handles: SupportsIndex) -> int:
     """Return the handle limit in regions; ValueError or TypeError if it is invalid."""
-    if integer("max_open_handles", max_open_handles) < 1:
-        raise ValueError(f"max_open_handles must be at least 1, got {max_open_handles}")
-    return max_open_handles
+    limit = _setting("max_open_handles", max_open_handles)
+    if limit < 1:
+        raise ValueError(f"max_open_handles must be at least 1, got {limit}")
+    return limit

@@ -2,11 +2,12 @@
 
 import contextlib
 import mmap
+import operator
 import os
 import sys
 import threading
 from mmap import ALLOCATIONGRANULARITY
-from typing import Final
+from typing import Final, SupportsIndex
 
 from smmap_typed._types import Advice
 
@@ -35,14 +36,17 @@ __all__ = [
 MIB: Final = 1024 * 1024
 
 
-def align_to_mmap(num: int, round_up: bool) -> int:  # noqa: FBT001 - smmap's signature
+def align_to_mmap(num: SupportsIndex, round_up: bool) -> int:  # noqa: FBT001 - smmap's signature
     """Round ``num`` bytes to a multiple of ``ALLOCATIONGRANULARITY``, down or up.
+
+    :raises TypeError: if ``num`` is not an integer.
 
     >>> align_to_mmap(1, False), align_to_mmap(1, True) == ALLOCATIONGRANULARITY
     (0, True)
     """
-    down = num // ALLOCATIONGRANULARITY * ALLOCATIONGRANULARITY
-    return down + ALLOCATIONGRANULARITY if round_up and down != num else down
+    nbytes = operator.index(num)
+    down = nbytes // ALLOCATIONGRANULARITY * ALLOCATIONGRANULARITY
+    return down + ALLOCATIONGRANULARITY if round_up and down != nbytes else down
 
 
 def is_64_bit() -> bool:

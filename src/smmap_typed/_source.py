@@ -7,8 +7,9 @@ cursors share a file only if all of these are equal and their names lead to the 
 
 import os
 import sys
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, SupportsIndex
 
+from smmap_typed._arguments import integer
 from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._types import Advice, PathOrFd, Target
 from smmap_typed.exceptions import FileChangedError
@@ -132,7 +133,7 @@ class Source:
         return (status.st_dev, status.st_ino) == (now.device, now.inode)
 
 
-def resolve(given: PathOrFd) -> Target:
+def resolve(given: PathOrFd | SupportsIndex) -> Target:
     """Return the argument for system calls: a path is made absolute, so the working directory may change later.
 
     TypeError for anything that is neither a path nor a descriptor.
@@ -145,6 +146,8 @@ def resolve(given: PathOrFd) -> Target:
     if isinstance(given, int):
         return given
     if not isinstance(given, (str, bytes, os.PathLike)):
+        if isinstance(given, SupportsIndex):
+            return integer("path_or_fd", given)
         raise TypeError(
             f"path_or_fd must be str, bytes, os.PathLike or an open file descriptor, got {type(given).__name__}"
         )

@@ -3,7 +3,7 @@
 import os
 import sys
 from types import EllipsisType, TracebackType
-from typing import Self, final
+from typing import Self, SupportsIndex, final
 
 from typing_extensions import override
 
@@ -46,9 +46,9 @@ class StaticWindowMapManager:
 
     def __init__(
         self,
-        window_size: int = 0,
-        max_memory_size: int = 0,
-        max_open_handles: int = sys.maxsize,
+        window_size: SupportsIndex = 0,
+        max_memory_size: SupportsIndex = 0,
+        max_open_handles: SupportsIndex = sys.maxsize,
         *,
         reader: ReaderName | Reader = "mmap",
         strict_memory: bool = False,
@@ -76,7 +76,7 @@ class StaticWindowMapManager:
             f"{ledger.max_handles} handles, {ledger.total_bytes} of {ledger.max_memory} bytes>"
         )
 
-    def make_cursor(self, path_or_fd: PathOrFd, *, advice: Advice | None = None) -> WindowCursor:
+    def make_cursor(self, path_or_fd: PathOrFd | SupportsIndex, *, advice: Advice | None = None) -> WindowCursor:
         """Make a cursor on a file, not placed yet. Opens nothing; a missing file is reported by the first use.
 
         :param path_or_fd: any kind of path, which is made absolute now; or an open descriptor. The manager opens the
@@ -91,7 +91,9 @@ class StaticWindowMapManager:
         """
         return WindowCursor._on(self._pool, path_or_fd, check_advice(advice) or self._advice)
 
-    def open(self, path_or_fd: PathOrFd, *, offset: int = 0, size: int | None = None) -> MappedFile:
+    def open(
+        self, path_or_fd: PathOrFd | SupportsIndex, *, offset: SupportsIndex = 0, size: SupportsIndex | None = None
+    ) -> MappedFile:
         """Open a file, or a part of it, as a binary file object for reading, for code that takes ``open(path, "rb")``.
 
         :param path_or_fd: a path, which is made absolute now, or an open descriptor, whose file is opened again.
@@ -160,7 +162,10 @@ class StaticWindowMapManager:
         self._pool.reset_counters()
 
     def configure(
-        self, *, max_memory_size: int | EllipsisType = ..., max_open_handles: int | EllipsisType = ...
+        self,
+        *,
+        max_memory_size: SupportsIndex | EllipsisType = ...,
+        max_open_handles: SupportsIndex | EllipsisType = ...,
     ) -> None:
         """Change limits. Idle regions are unmapped at once, least recently used first, until the new limits are kept.
 
@@ -214,9 +219,9 @@ class SlidingWindowMapManager(StaticWindowMapManager):
 
     def __init__(
         self,
-        window_size: int = -1,
-        max_memory_size: int = 0,
-        max_open_handles: int = sys.maxsize,
+        window_size: SupportsIndex = -1,
+        max_memory_size: SupportsIndex = 0,
+        max_open_handles: SupportsIndex = sys.maxsize,
         *,
         reader: ReaderName | Reader = "mmap",
         strict_memory: bool = False,
@@ -231,14 +236,14 @@ class SlidingWindowMapManager(StaticWindowMapManager):
 
 def _make_pool(
     window_size: int,
-    max_memory_size: int,
-    max_open_handles: int,
+    max_memory_size: SupportsIndex,
+    max_open_handles: SupportsIndex,
     reader: Reader,
     observer: Observer | None,
     *,
     strict_memory: bool,
 ) -> Pool:
-    ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=strict_memory)
+    ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=bool(strict_memory))
     if observer is not None and not callable(observer):
         raise TypeError(f"observer must be callable, got {type(observer).__name__}")
     return Pool(reader, Grid.of(window_size), ledger, LRU(), observer)

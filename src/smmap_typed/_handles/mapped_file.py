@@ -8,11 +8,11 @@ of a second copy for reads of less than ``BUFFERED`` bytes. Larger reads are cop
 import io
 import os
 import sys
-from typing import Final, final
+from typing import Final, SupportsIndex, final
 
 from typing_extensions import Buffer, override
 
-from smmap_typed._arguments import natural
+from smmap_typed._arguments import integer, natural
 from smmap_typed._handles.cursor import WindowCursor
 from smmap_typed._handles.span import Span
 from smmap_typed._types import PathOrFd
@@ -51,7 +51,7 @@ class MappedFile(io.BufferedReader):
     is in a call on the object must not use it. The raw object that ``detach`` returns has no such lock.
     """
 
-    def __init__(self, cursor: WindowCursor, offset: int, size: int | None) -> None:
+    def __init__(self, cursor: WindowCursor, offset: SupportsIndex, size: SupportsIndex | None) -> None:
         super().__init__(_Windows(cursor, offset, size), BUFFERED)
 
 
@@ -62,7 +62,7 @@ class _Windows(io.RawIOBase):
     # attribute that is not there.
     closed: bool = False
 
-    def __init__(self, cursor: WindowCursor, offset: int, size: int | None) -> None:
+    def __init__(self, cursor: WindowCursor, offset: SupportsIndex, size: SupportsIndex | None) -> None:
         # First, because the finaliser of the base class calls close(), even if the rest of this constructor fails.
         self._cursor: Final = cursor
         first = natural("offset", offset)
@@ -100,9 +100,9 @@ class _Windows(io.RawIOBase):
         return data
 
     @override
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+    def seek(self, offset: SupportsIndex, whence: SupportsIndex = os.SEEK_SET, /) -> int:
         self._is_open()
-        place = offset
+        place, whence = integer("offset", offset), integer("whence", whence)
         if whence == os.SEEK_CUR:
             place += self._at
         elif whence == os.SEEK_END:

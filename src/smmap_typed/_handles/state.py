@@ -37,7 +37,7 @@ _NOTHING: Final = memoryview(b"")
 
 def _nowhere() -> Placement:
     frame = Frame(0, 0, 0, 0, 0, 0, None, 1, False, 0.0)  # noqa: FBT003 - it is no copy
-    frame.live_end = -1
+    frame.live_end = frame.live_size = -1
     return _NOTHING, frame, 0, 0
 
 
@@ -135,8 +135,7 @@ class CursorState(Source):
         """
         stop = offset + size
         file = self._file
-        # Callers may be untyped. The sum is an int if both numbers are, so one test does for both.
-        if file is None or not (type(stop) is int and size > 0 and offset >= 0 and stop <= file.size):
+        if file is None or not (size > 0 and offset >= 0 and stop <= file.size):
             self._move_elsewhere(offset, size, flags)
             return
         pool = self.pool
@@ -179,9 +178,7 @@ class CursorState(Source):
         """Serve the requests that ``move`` passes on: a first use, one without a size or past the end, bad input."""
         if self is UNASSOCIATED:
             raise no_file()
-        first, count = offset, size
-        if type(offset + size) is not int or offset < 0 or size < 0:
-            first, count = natural("offset", offset), natural("size", size)
+        first, count = natural("offset", offset), natural("size", size)
         # A cursor that has not looked at its file has no window to stay in.
         new = self._file is None
         if not new and self._stay(first, count):

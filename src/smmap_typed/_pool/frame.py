@@ -35,6 +35,7 @@ class Frame:
         "file",
         "file_size",
         "live_end",
+        "live_size",
         "mapped_at",
         "mapping",
         "open_end",
@@ -79,6 +80,9 @@ class Frame:
         """The absolute offset one past the last byte; -1 once the manager has discarded the region.
         Written under the lock. Read without it, as the only test of a hit: at worst a cursor misses the change, and
         reads bytes that its own memoryview still keeps mapped."""
+        self.live_size = size
+        """The size in bytes; -1 once the manager has discarded the region. Written and read as ``live_end`` is, which
+        says the same: it saves a hit of a cursor the sum."""
         self.open_end: Final = self.live_end if self.live_end == file_size else self.live_end - reach + 1
         """One past the last offset at which the region serves a request without a size: at least ``reach`` bytes
         follow, or the file ends. Without meaning once the region is discarded."""

@@ -413,7 +413,7 @@ class Tables:
         self.torn = True
         frame.pins.add(TOMBSTONE)
         frame.reason = reason
-        frame.live_end = -1
+        frame.live_end = frame.live_size = -1
         mapping: mmap.mmap | None = None
         if (frame.file, frame.begin) not in self.in_flight:
             mapping = frame.mapping

@@ -66,7 +66,7 @@ LAYERS: Final[list[tuple[str, tuple[str, ...], str]]] = [
     ),
     (
         "leaves",
-        ("_arguments", "_source", "events", "values", "exceptions", "_platform", "_compiling", "_types"),
+        ("_source", "events", "values", "exceptions", "_arguments", "_platform", "_compiling", "_types"),
         "values, errors and what differs between systems are used everywhere, so they use nothing",
     ),
 ]
