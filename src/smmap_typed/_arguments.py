@@ -6,9 +6,16 @@ words of its own, and refuses everything else.
 """
 
 import operator
+import sys
 from typing import Final, SupportsIndex, get_args
 
-from smmap_typed._platform import DEFAULT_MEMORY_SIZE, DEFAULT_WINDOW_SIZE, PREAD_WINDOW_SIZE, WRITING_FLAGS
+from smmap_typed._platform import (
+    ALLOCATIONGRANULARITY,
+    DEFAULT_MEMORY_SIZE,
+    WRITING_FLAGS,
+    align_to_mmap,
+    default_handle_limit,
+)
 from smmap_typed._types import Advice
 
 __all__ = ["check_advice", "check_flags", "handle_limit", "integer", "memory_limit", "natural", "window_bytes"]
@@ -53,13 +60,30 @@ def check_advice(advice: Advice | None) -> Advice | None:
     raise ValueError(f"advice must be one of {', '.join(_ADVICE)}, or None; got {advice!r}")
 
 
-def window_bytes(window_size: SupportsIndex, *, copies: bool) -> int:
-    """Return the size of a window in bytes, before rounding; 0 for whole files. ValueError or TypeError if invalid."""
-    size = _setting("window_size", window_size)
-    if size < -1:
-        raise ValueError(f"window_size must be -1 for the default, 0 for whole files, or positive, got {size}")
-    if size == -1:
-        return PREAD_WINDOW_SIZE if copies else DEFAULT_WINDOW_SIZE
+# A default window is no larger than this part of the memory limit, so that several fit.
+_SHARE: Final = 4
+
+
+def window_bytes(window_size: SupportsIndex, memory: int, default: int, *, strict: bool) -> int:
+    """Return the size of a window in bytes, rounded up to the allocation granularity; 0 for whole files.
+
+    ``memory`` is the memory limit, and ``strict`` says whether it is hard. ``default`` is the size for -1 where it is
+    at most a quarter of the limit; otherwise the window is that quarter, rounded down.
+
+    :raises ValueError: if the number is out of its range, or if no such window would ever fit.
+    :raises TypeError: if it is not an integer.
+    """
+    asked = _setting("window_size", window_size)
+    if asked < -1:
+        raise ValueError(f"window_size must be -1 for the default, 0 for whole files, or positive, got {asked}")
+    if asked == -1:
+        return max(align_to_mmap(min(default, memory // _SHARE), round_up=False), ALLOCATIONGRANULARITY)
+    size = align_to_mmap(asked, round_up=True)
+    if strict and size > memory:
+        raise ValueError(
+            f"window_size must be at most max_memory_size under strict_memory, got {size} (rounded up from {asked}) "
+            f"and {memory}; -1 makes it a quarter of the limit"
+        )
     return size
 
 
@@ -72,8 +96,12 @@ def memory_limit(max_memory_size: SupportsIndex) -> int:
 
 
 def handle_limit(max_open_handles: SupportsIndex) -> int:
-    """Return the handle limit in regions; ValueError or TypeError if it is invalid."""
+    """Return the handle limit in regions, half of what the system allows for ``sys.maxsize``, which is the default.
+
+    :raises ValueError: if it is less than 1.
+    :raises TypeError: if it is not an integer.
+    """
     limit = _setting("max_open_handles", max_open_handles)
     if limit < 1:
         raise ValueError(f"max_open_handles must be at least 1, got {limit}")
-    return limit
+    return default_handle_limit() if limit == sys.maxsize else limit

@@ -5,6 +5,7 @@ files can have the same numbers, or the numbers of one file can change. So a sta
 cursors share a file only if all of these are equal and their names lead to the same file (see ``_pool.file``).
 """
 
+import errno
 import os
 import sys
 from typing import Final, NamedTuple, SupportsIndex
@@ -12,9 +13,9 @@ from typing import Final, NamedTuple, SupportsIndex
 from smmap_typed._arguments import integer
 from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._types import Advice, PathOrFd, Target
-from smmap_typed.exceptions import FileChangedError
+from smmap_typed.exceptions import FileChangedError, SmmapError
 
-__all__ = ["FileState", "Source", "lies_below", "resolve", "state_behind"]
+__all__ = ["FileState", "Source", "explain", "lies_below", "resolve", "state_behind"]
 
 
 # Linux appends this to the path of a file that has lost its name.
@@ -95,6 +96,17 @@ class Source:
             return os.fsdecode(target)
         return name_of(target) or target
 
+    def label(self, descriptor: int | None = None) -> Target:
+        """Return what to call the file in an error: its path, or a descriptor's number if the system knows no path.
+
+        ``descriptor`` is another one that is open on the file, by which the system is asked: the user's own may be
+        closed, or belong to another file by now.
+        """
+        if not isinstance(self.target, int):
+            return self.target
+        known = "" if self.opened is None else self.opened[1]
+        return (known if descriptor is None else name_of(descriptor) or known) or self.target
+
     def check(self, now: FileState, descriptor: int | None = None) -> None:
         """Raise FileChangedError if the user's descriptor has been closed and its number given to another file.
 
@@ -131,6 +143,36 @@ class Source:
         except OSError:
             return False
         return (status.st_dev, status.st_ino) == (now.device, now.inode)
+
+
+# Errors that say by themselves, with the file's name, what is the matter.
+_PLAIN: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EBADF})
+
+_REMEDIES: Final = {
+    errno.EMFILE: "this process has used up its descriptors: close some, lower max_open_handles, or raise ulimit -n",
+    errno.ENFILE: "the system has used up its descriptors: close some, or lower max_open_handles",
+    errno.ENOMEM: "smaller windows (window_size) or lower limits (max_memory_size, max_open_handles) need less memory",
+    errno.EIO: "the storage failed: other parts of the file may still be readable",
+    errno.ESTALE: "the server has lost track of the file: make a new cursor",
+}
+
+
+def explain(error: OSError, source: Source, attempt: str, remedy: str = "", descriptor: int | None = None) -> None:
+    """Give an error of the system the file's name, and say what was tried and what helps. Its class and number stay.
+
+    ``attempt`` begins with the verb, as in "reading 10 bytes at offset 20". ``descriptor`` is one of our own, by which
+    a file is named that the user gave as a descriptor. Errors that this library has made, or that have no number, stay
+    as they are but for the name.
+    """
+    if error.strerror is None:
+        return
+    if not isinstance(error.filename, (str, bytes)) or isinstance(source.target, int):
+        error.filename = source.label(descriptor)
+    if not isinstance(error, SmmapError) and error.errno not in _PLAIN:
+        remedy = remedy or _REMEDIES.get(error.errno or 0, "")
+        text = f"{error.strerror} while {attempt}" + (f"; {remedy}" if remedy else "")
+        # The first is what str() shows, and the second what a pickled error is made from.
+        error.strerror, error.args = text, (error.errno, text)
 
 
 def resolve(given: PathOrFd | SupportsIndex) -> Target:

@@ -19,6 +19,7 @@ __all__ = [
     "ReentrantCallError",
     "RegionUnmappedError",
     "SmmapError",
+    "UnsizedFileError",
 ]
 
 
@@ -65,6 +66,28 @@ class FileChangedError(SmmapError, OSError):
     @override
     def __reduce__(self) -> tuple[type["FileChangedError"], tuple[str | bytes | int, str]]:
         return type(self), (self.target, self.reason)
+
+
+class UnsizedFileError(SmmapError, OSError):
+    """The size that the system tells of the file is not that of its content, so there are no windows to cut it into.
+
+    Such are the files of ``/proc`` and ``/sys``, whose content is made when it is read: read them with ``open``.
+    ``errno`` is ``EINVAL``, ``filename`` the path or descriptor, ``size`` what the system tells, in bytes.
+    """
+
+    def __init__(self, target: str | bytes | int, size: int) -> None:
+        super().__init__(
+            errno.EINVAL,
+            f"the system gives its size as {size} bytes, which is not the size of its content, so it has no windows, "
+            "like the files of /proc and /sys; read it with open()",
+            target,
+        )
+        self.target = target
+        self.size = size
+
+    @override
+    def __reduce__(self) -> tuple[type["UnsizedFileError"], tuple[str | bytes | int, int]]:
+        return type(self), (self.target, self.size)
 
 
 class HandleLimitError(SmmapError, OSError):

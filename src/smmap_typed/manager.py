@@ -15,7 +15,7 @@ from smmap_typed._pool import LRU, Grid, Ledger, Pool
 from smmap_typed._source import lies_below
 from smmap_typed._types import Advice, PathOrFd, ReaderName
 from smmap_typed.events import Observer
-from smmap_typed.readers import Reader, reader_of
+from smmap_typed.readers import Reader, default_window, reader_of
 from smmap_typed.values import ManagerStats, RegionStats
 
 __all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
@@ -28,8 +28,11 @@ class StaticWindowMapManager:
     :param max_memory_size: bytes; 0 for 8 GiB (1 GiB on 32-bit). A soft limit: it is exceeded only when nothing idle is
         left to unmap.
     :param max_open_handles: regions mapped at once, at least 1. A hard limit: it is not exceeded at any instant.
+        ``sys.maxsize`` for half of what the system allows this process now: of maps on Linux (``vm.max_map_count``),
+        and of descriptors (``ulimit -n``) where a map costs one, which is before CPython 3.13.
     :param reader: ``"mmap"``; or ``"pread"`` to read windows into memory, which works on files that cannot be mapped
-        and turns a truncated file into an error instead of a signal; or your own ``smmap_typed.readers.Reader``.
+        and turns a truncated file into an error instead of a signal; or ``"auto"``, which maps, and reads the files
+        that the system refuses to map; or your own ``smmap_typed.readers.Reader``.
     :param strict_memory: whether the memory limit is hard, too.
     :param observer: called with each event, in the thread that caused it, when the call that caused it is on its way
         out. An error that it raises goes to ``sys.unraisablehook``.
@@ -56,9 +59,10 @@ class StaticWindowMapManager:
         advice: Advice | None = None,
     ) -> None:
         loads = reader_of(reader)
-        window_bytes(window_size, copies=loads.copies)
+        memory = memory_limit(max_memory_size)
+        window_bytes(window_size, memory, default_window(loads), strict=False)
         self._advice: Advice | None = check_advice(advice)
-        self._pool = _make_pool(0, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
+        self._pool = _make_pool(0, memory, max_open_handles, loads, observer, strict_memory=strict_memory)
 
     def __enter__(self) -> Self:
         return self
@@ -136,7 +140,7 @@ class StaticWindowMapManager:
         return self._pool.grid.window_size
 
     def max_file_handles(self) -> int:
-        """The handle limit, in regions."""
+        """The handle limit, in regions. If none was given, it is half of what the system allowed this process then."""
         return self._pool.ledger.max_handles
 
     def max_mapped_memory_size(self) -> int:
@@ -170,7 +174,7 @@ class StaticWindowMapManager:
         """Change limits. Idle regions are unmapped at once, least recently used first, until the new limits are kept.
 
         :param max_memory_size: bytes, 0 for the default.
-        :param max_open_handles: regions mapped at once, at least 1.
+        :param max_open_handles: regions mapped at once, at least 1; ``sys.maxsize`` for half of what the system allows.
         :raises HandleLimitError: if more regions are pinned than the new limit allows; the limits stay as they were.
         :raises MemoryLimitError: under ``strict_memory``, if more bytes are pinned than the new limit allows; the
             limits stay as they were.
@@ -210,7 +214,9 @@ class SlidingWindowMapManager(StaticWindowMapManager):
     """Maps windows of files, keeps them under a memory and a handle limit, and unmaps the least recently used.
 
     :param window_size: bytes, rounded up to the allocation granularity; -1 for 1 GiB (64 MiB on 32-bit, 1 MiB with
-        ``reader="pread"``); 0 for the whole file in one window.
+        ``reader="pread"``, 16 MiB with ``reader="auto"``), or for a quarter of ``max_memory_size`` where that is less;
+        0 for the whole file in one window. Under ``strict_memory``, a window that is larger than the memory limit is a
+        ValueError.
 
     All other parameters, the errors and the thread-safety are those of ``StaticWindowMapManager``.
     """
@@ -229,21 +235,22 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         advice: Advice | None = None,
     ) -> None:
         loads = reader_of(reader)
-        size = window_bytes(window_size, copies=loads.copies)
+        memory = memory_limit(max_memory_size)
+        size = window_bytes(window_size, memory, default_window(loads), strict=bool(strict_memory))
         self._advice = check_advice(advice)
-        self._pool = _make_pool(size, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
+        self._pool = _make_pool(size, memory, max_open_handles, loads, observer, strict_memory=strict_memory)
 
 
 def _make_pool(
     window_size: int,
-    max_memory_size: SupportsIndex,
+    memory: int,
     max_open_handles: SupportsIndex,
     reader: Reader,
     observer: Observer | None,
     *,
     strict_memory: bool,
 ) -> Pool:
-    ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=bool(strict_memory))
+    ledger = Ledger(memory, handle_limit(max_open_handles), strict=bool(strict_memory))
     if observer is not None and not callable(observer):
         raise TypeError(f"observer must be callable, got {type(observer).__name__}")
     return Pool(reader, Grid.of(window_size), ledger, LRU(), observer)

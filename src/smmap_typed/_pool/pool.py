@@ -282,10 +282,12 @@ class Pool(Monitored):
         seconds = time.perf_counter() - began
         if type(mapping) is not _Map or len(mapping) != nbytes:
             _check_loaded(load, reader)
-        if source.advice is not None and not reader.copies:
+        # A map of the file is for reading only, and memory with a copy is not: see ``Reader.copies``.
+        copied = reader.copies or not memoryview(mapping).readonly
+        if source.advice is not None and not copied:
             advise(mapping, source.advice)
         target, reach = source.target, self.grid.reach
-        frame = Frame(load.serial, file.serial, file.size, target, start, nbytes, mapping, reach, reader.copies, began)
+        frame = Frame(load.serial, file.serial, file.size, target, start, nbytes, mapping, reach, copied, began)
         view = frame.pin(self.note_release)
         assert view is not None, "unloaded before it was published"  # noqa: S101 - nobody else knows it yet
         try:

@@ -8,7 +8,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from smmap_typed.cli.options import MAX_HANDLES, MAX_MEMORY, WINDOW_SIZE, MaxHandles, MaxMemory, OneFile, WindowSize
+from smmap_typed.cli.options import (
+    MAX_HANDLES,
+    MAX_MEMORY,
+    MaxHandles,
+    MaxMemory,
+    OneFile,
+    ReadBy,
+    WindowSize,
+    window_of,
+)
 from smmap_typed.cli.racing import Result, race
 from smmap_typed.cli.sizes import size_text
 from smmap_typed.cli.terminal import Output, console, fail, fail_on, printable
@@ -28,9 +37,10 @@ def bench(
     svg: Annotated[
         str, typer.Option(metavar="OUT", help="Also draw the table into this file.", show_default=False)
     ] = "",
-    window_size: WindowSize = WINDOW_SIZE,
+    window_size: WindowSize = None,
     max_memory: MaxMemory = MAX_MEMORY,
     max_handles: MaxHandles = MAX_HANDLES,
+    reader: ReadBy = "auto",
 ) -> None:
     """Compare ways to read FILE from the page cache: all of it in steps of 1 MiB, and 4 KiB at random places.
 
@@ -44,7 +54,8 @@ def bench(
             fail(f"{printable(file)}: an empty file has nothing to read")
         # Shown on a terminal only, and removed at the end: a large file takes a while.
         with console(sys.stderr).status(f"{rounds} rounds"):
-            results = race(file, window_size, max_memory, max_handles, rounds, reads)
+            limits = window_of(window_size, max_memory), max_memory, max_handles
+            results = race(file, size, limits, reader, rounds, reads)
     except OSError as error:
         fail_on(file, error)
     title = f"{printable(file)}: {size_text(size)}, medians of {rounds}"

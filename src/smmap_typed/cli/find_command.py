@@ -13,13 +13,14 @@ from smmap_typed.cli.options import (
     MAX_HANDLES,
     MAX_MEMORY,
     THREADS,
-    WINDOW_SIZE,
     Files,
     MaxHandles,
     MaxMemory,
+    ReadBy,
     Threads,
     WindowSize,
     size_option,
+    window_of,
 )
 from smmap_typed.cli.terminal import Output, complain, fail, printable, reason
 from smmap_typed.manager import SlidingWindowMapManager
@@ -50,9 +51,10 @@ def find(
     ] = _LONGEST,
     count: Annotated[bool, typer.Option("--count", help="Print the number of matches instead.")] = False,
     threads: Threads = THREADS,
-    window_size: WindowSize = WINDOW_SIZE,
+    window_size: WindowSize = None,
     max_memory: MaxMemory = MAX_MEMORY,
     max_handles: MaxHandles = MAX_HANDLES,
+    reader: ReadBy = "auto",
 ) -> None:
     """Print the offset of each occurrence of PATTERN in each FILE, in order and without overlap.
 
@@ -61,7 +63,7 @@ def find(
     """
     wanted = _pattern(pattern, max_length, as_hex=as_hex, as_regex=as_regex)
     with (
-        SlidingWindowMapManager(window_size, max_memory, max_handles) as manager,
+        SlidingWindowMapManager(window_of(window_size, max_memory), max_memory, max_handles, reader=reader) as manager,
         closing(search(manager, files, wanted, threads)) as found,
     ):
         try:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, final
 
 from smmap_typed import WindowCursor
+from smmap_typed.exceptions import UnsizedFileError
 from smmap_typed.manager import SlidingWindowMapManager
 
 __all__ = ["Found", "Literal", "Pattern", "Regex", "TooLongError", "search"]
@@ -187,11 +188,16 @@ def _pieces(manager: SlidingWindowMapManager, paths: Iterable[str]) -> Iterator[
 def _opened(manager: SlidingWindowMapManager, path: str) -> tuple[Callable[[int, int], memoryview], int]:
     """Return a function that reads the file, and the size of the file."""
     cursor = manager.make_cursor(path)
-    if size := cursor.file_size():
+    try:
+        size = cursor.file_size()
+        # In this thread, which may read the file in another way.
+        if size <= _PIECE:
+            cursor.view(0, 1).release()
         return _reader(cursor), size
-    # Files in /proc and /sys report a size of 0 although they have content.
-    with open(path, "rb") as file:
-        content = file.read()
+    except UnsizedFileError:
+        # A file of /proc or /sys.
+        with open(path, "rb") as file:
+            content = file.read()
     return lambda offset, count: memoryview(content)[offset : offset + count], len(content)
 
 

@@ -17,12 +17,13 @@ from smmap_typed.cli.options import (
     MAX_HANDLES,
     MAX_MEMORY,
     THREADS,
-    WINDOW_SIZE,
     Files,
     MaxHandles,
     MaxMemory,
+    ReadBy,
     Threads,
     WindowSize,
+    window_of,
 )
 from smmap_typed.cli.progress import Bar, progress_bar
 from smmap_typed.cli.terminal import Output, complain, fail_on, printable, reason
@@ -43,9 +44,10 @@ def hash_files(
     *,
     check: Annotated[bool, typer.Option("--check", help="Check the checksums in each FILE; - is stdin.")] = False,
     threads: Threads = THREADS,
-    window_size: WindowSize = WINDOW_SIZE,
+    window_size: WindowSize = None,
     max_memory: MaxMemory = MAX_MEMORY,
     max_handles: MaxHandles = MAX_HANDLES,
+    reader: ReadBy = "auto",
     algorithm: Annotated[
         str, typer.Option(callback=_algorithm, metavar="NAME", help="A hashlib algorithm with a digest of fixed size.")
     ] = "sha256",
@@ -56,7 +58,7 @@ def hash_files(
     One manager reads all files, within its limits. The exit status is 1 if a file could not be read, or if its checksum
     is not the listed one.
     """
-    with SlidingWindowMapManager(window_size, max_memory, max_handles) as manager:
+    with SlidingWindowMapManager(window_of(window_size, max_memory), max_memory, max_handles, reader=reader) as manager:
         if check:
             status = max([_check(manager, name, algorithm, threads) for name in files])
         else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Final, final
 
+from smmap_typed.exceptions import UnsizedFileError
 from smmap_typed.manager import SlidingWindowMapManager
 
 __all__ = ["Checksum", "check_algorithm", "checksum_line", "checksums", "escaped"]
@@ -63,7 +64,12 @@ def _checksum(
     manager: SlidingWindowMapManager, path: str, algorithm: str, stop: Event, advance: Callable[[int], object]
 ) -> Checksum:
     try:
-        return Checksum(path, _digest(manager, path, algorithm, stop, advance), None)
+        try:
+            return Checksum(path, _digest(manager, path, algorithm, stop, advance), None)
+        except UnsizedFileError:
+            # A file of /proc or /sys. The error comes before any of its bytes were hashed.
+            with open(path, "rb") as file:
+                return Checksum(path, hashlib.file_digest(file, algorithm).hexdigest(), None)
     except OSError as error:
         return Checksum(path, "", error)
 
@@ -85,10 +91,6 @@ def _digest(
                 offset += len(view)
             # Release it before pinning the next window: two windows in each thread could exceed the handle limit.
             cursor.unuse_region()
-    if not offset:
-        # Files in /proc and /sys report a size of 0 although they have content.
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, algorithm).hexdigest()
     return hasher.hexdigest()
 
 

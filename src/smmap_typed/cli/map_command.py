@@ -14,7 +14,7 @@ from rich.text import Text
 
 from smmap_typed import WindowCursor
 from smmap_typed.cli.drawing import ASCII, BLOCKS, PatternName, ages, offsets, picture
-from smmap_typed.cli.options import MAX_HANDLES, MaxHandles, OneFile, size_option
+from smmap_typed.cli.options import MAX_HANDLES, MaxHandles, OneFile, ReadBy, size_option
 from smmap_typed.cli.sizes import parse_size, size_text
 from smmap_typed.cli.terminal import Output, console, fail, fail_on, printable
 from smmap_typed.manager import SlidingWindowMapManager
@@ -48,12 +48,18 @@ def map_file(
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
     window_size: Annotated[
         int,
-        typer.Option(parser=size_option, metavar="SIZE", help="Bytes of one window.", show_default="1/64 of FILE"),
+        typer.Option(
+            parser=size_option,
+            metavar="SIZE",
+            help="Bytes of one window.",
+            show_default="1/64 of FILE, at most 1/4 of --max-memory",
+        ),
     ] = 0,
     max_memory: Annotated[
         int, typer.Option(parser=size_option, metavar="SIZE", help="Bytes mapped at once.", show_default="1/4 of FILE")
     ] = 0,
     max_handles: MaxHandles = MAX_HANDLES,
+    reader: ReadBy = "auto",
 ) -> None:
     """Draw which windows of FILE are mapped, and how old they are, while a pattern of reads runs.
 
@@ -64,8 +70,10 @@ def map_file(
             size = probe.make_cursor(file).file_size()
         if not size:
             fail(f"{printable(file)}: an empty file has no windows")
+        memory = max_memory or -(-size // 4)
+        window = window_size or max(min(-(-size // 64), memory // 4), 1)
         with (
-            SlidingWindowMapManager(window_size or -(-size // 64), max_memory or -(-size // 4), max_handles) as manager,
+            SlidingWindowMapManager(window, memory, max_handles, reader=reader) as manager,
             manager.make_cursor(file) as cursor,
         ):
             _run(_Scene(manager, file, size), cursor, offsets(pattern, size, read_size, reads, seed), read_size)

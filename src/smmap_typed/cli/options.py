@@ -6,12 +6,13 @@ from typing import Annotated, Final
 import typer
 
 from smmap_typed.cli.sizes import parse_size
+from smmap_typed.readers import ReaderName
 
-__all__ = ["MAX_HANDLES", "MAX_MEMORY", "THREADS", "WINDOW_SIZE", "Files", "MaxHandles", "MaxMemory", "OneFile"]
-__all__ += ["Threads", "WindowSize", "size_option"]
+__all__ = ["MAX_HANDLES", "MAX_MEMORY", "THREADS", "Files", "MaxHandles", "MaxMemory", "OneFile", "ReadBy", "Threads"]
+__all__ += ["WindowSize", "size_option", "window_of"]
 
 THREADS: Final = os.cpu_count() or 1
-WINDOW_SIZE: Final = parse_size("64MiB")
+_WINDOW_SIZE: Final = parse_size("64MiB")
 MAX_MEMORY: Final = parse_size("1GiB")
 MAX_HANDLES: Final = 64
 
@@ -25,16 +26,30 @@ def size_option(value: object) -> int:
         raise typer.BadParameter(str(error)) from error
 
 
+def window_of(window_size: int | None, max_memory: int) -> int:
+    """Return the bytes of a window: those that were asked for, or 64 MiB, or a quarter of a small memory limit."""
+    return min(_WINDOW_SIZE, max(max_memory // 4, 1)) if window_size is None else window_size
+
+
 Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Files to read.", show_default=False)]
 OneFile = Annotated[str, typer.Argument(metavar="FILE", help="File to read.", show_default=False)]
 WindowSize = Annotated[
-    int,
-    typer.Option(parser=size_option, metavar="SIZE", help="Bytes of one window; 0: whole files.", show_default="64MiB"),
+    int | None,
+    typer.Option(
+        parser=size_option,
+        metavar="SIZE",
+        help="Bytes of one window; 0: whole files.",
+        show_default="64MiB, at most 1/4 of --max-memory",
+    ),
 ]
 MaxMemory = Annotated[
     int, typer.Option(parser=size_option, metavar="SIZE", help="Bytes mapped at once.", show_default="1GiB")
 ]
 MaxHandles = Annotated[int, typer.Option(min=1, metavar="N", help="Windows mapped at once.")]
+ReadBy = Annotated[
+    ReaderName,
+    typer.Option("--reader", metavar="HOW", help="How to read: mmap, pread, or auto: pread where mmap is refused."),
+]
 Threads = Annotated[
     int, typer.Option(min=1, metavar="N", help="Threads that read, at most --max-handles.", show_default="one per CPU")
 ]

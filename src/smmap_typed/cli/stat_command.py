@@ -6,7 +6,7 @@ from typing import Final
 import typer
 
 from smmap_typed._pool.grid import Grid
-from smmap_typed.cli.options import MAX_HANDLES, MAX_MEMORY, WINDOW_SIZE, Files, MaxHandles, MaxMemory, WindowSize
+from smmap_typed.cli.options import MAX_HANDLES, MAX_MEMORY, Files, MaxHandles, MaxMemory, ReadBy, WindowSize, window_of
 from smmap_typed.cli.sizes import size_text
 from smmap_typed.cli.terminal import Output, complain, printable, reason
 from smmap_typed.manager import SlidingWindowMapManager
@@ -19,9 +19,10 @@ _FAILED: Final = 2
 def stat_files(
     files: Files,
     *,
-    window_size: WindowSize = WINDOW_SIZE,
+    window_size: WindowSize = None,
     max_memory: MaxMemory = MAX_MEMORY,
     max_handles: MaxHandles = MAX_HANDLES,
+    reader: ReadBy = "auto",
 ) -> None:
     """Print the identity and the size of each FILE, and its windows with these settings.
 
@@ -30,7 +31,7 @@ def stat_files(
     """
     output = Output()
     status = 0
-    with SlidingWindowMapManager(window_size, max_memory, max_handles) as manager:
+    with SlidingWindowMapManager(window_of(window_size, max_memory), max_memory, max_handles, reader=reader) as manager:
         for name in files:
             try:
                 lines = _lines(manager, name)

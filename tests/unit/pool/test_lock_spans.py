@@ -188,7 +188,8 @@ def test_no_system_call_is_made_under_the_lock(
         gc.collect()
         assert manager.num_file_handles() == 0
     expected = {name for _, name in SYSTEM_CALLS} | {"mmap.close"}
-    assert expected - spans.calls.keys() == ({"pread"} if reader == "mmap" else set())
+    # With ``reader="mmap"``, only a file that cannot be mapped is read, to see whether another reader would help.
+    assert expected - spans.calls.keys() <= ({"pread"} if reader == "mmap" else set())
 
 
 def use_in_every_way(manager: SlidingWindowMapManager, path: Path, other: Path) -> None:
