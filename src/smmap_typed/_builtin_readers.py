@@ -63,7 +63,7 @@ class _FileReader:
 
     def _check(self, seen: FileState, now: FileState, source: Source, descriptor: int) -> None:
         """Raise FileChangedError unless the open file, in the state ``now``, can serve a cursor that saw ``seen``."""
-        seen.check(now, source.target, copies=self.copies)
+        seen.check(now, source.label(descriptor), copies=self.copies)
         # If mtime was set back after a write, only ctime is new. A rename, a link or an unlink also sets ctime, but
         # changes no byte.
         if (
@@ -73,7 +73,7 @@ class _FileReader:
             and source.still_leads_to(now, descriptor)
         ):
             raise FileChangedError(
-                source.target, f"it was changed: its inode at {now.ctime} ns, and at {seen.ctime} ns before"
+                source.label(descriptor), f"it was changed: its inode at {now.ctime} ns, and at {seen.ctime} ns before"
             )
 
 
@@ -198,7 +198,7 @@ class MmapReader(_FileReader):
             # Usually the file has shrunk since it was opened.
             if os.fstat(descriptor).st_size < seen.size:
                 raise FileChangedError(
-                    source.target, f"it has fewer bytes now than the {seen.size} that it had"
+                    source.label(descriptor), f"it has fewer bytes now than the {seen.size} that it had"
                 ) from None
             raise
         except OSError as error:
@@ -235,7 +235,9 @@ class PreadReader(_FileReader):
                 if not piece:
                     if _ends_before_its_size(descriptor, seen):
                         raise UnsizedFileError(source.label(descriptor), seen.size)
-                    raise FileChangedError(source.target, f"it ends at {offset + done} bytes, inside a window")
+                    raise FileChangedError(
+                        source.label(descriptor), f"it ends at {offset + done} bytes, inside a window"
+                    )
                 memory[done : done + len(piece)] = piece
                 done += len(piece)
             # The file may have been written since it was opened, and its windows must all hold one state of it.

@@ -15,7 +15,7 @@ from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._types import Advice, PathOrFd, Target
 from smmap_typed.exceptions import FileChangedError, SmmapError
 
-__all__ = ["FileState", "Source", "explain", "lies_below", "resolve", "state_behind"]
+__all__ = ["FileState", "Source", "explain", "explain_unnamed", "lies_below", "resolve", "state_behind"]
 
 
 # Linux appends this to the path of a file that has lost its name.
@@ -127,7 +127,7 @@ class Source:
             renamed = (now.size, now.mtime) == (was.size, was.mtime) and now.ctime != was.ctime
             same = renamed or self._is_named(name, descriptor)
         if not same:
-            raise FileChangedError(self.target, "the descriptor was closed and its number belongs to another file now")
+            raise FileChangedError(self.label(), "the descriptor was closed and its number belongs to another file now")
 
     def _is_named(self, name: str, descriptor: int | None) -> bool:
         """Whether the name that the system has for the descriptor is still ``name``, deleted or not."""
@@ -173,6 +173,12 @@ def explain(error: OSError, source: Source, attempt: str, remedy: str = "", desc
         text = f"{error.strerror} while {attempt}" + (f"; {remedy}" if remedy else "")
         # The first is what str() shows, and the second what a pickled error is made from.
         error.strerror, error.args = text, (error.errno, text)
+
+
+def explain_unnamed(error: OSError, source: Source, attempt: str) -> None:
+    """Explain an error that names no file yet: one of a reader of the user's own, or of a limit."""
+    if error.filename is None:
+        explain(error, source, attempt)
 
 
 def resolve(given: PathOrFd | SupportsIndex) -> Target:

@@ -15,7 +15,10 @@ from smmap_typed._pool.pin import Pin
 from smmap_typed._types import Target
 from smmap_typed.exceptions import RegionUnmappedError
 
-__all__ = ["TOMBSTONE", "Frame", "Leftover"]
+__all__ = ["CLOSED", "TOMBSTONE", "Frame", "Leftover"]
+
+CLOSED: Final = "its manager was closed"
+"""The reason of regions that are discarded for good: no call can get a new one."""
 
 TOMBSTONE: Final = object()
 """A mark in a frame's set of pins: a thread is unmapping the region."""
@@ -145,9 +148,8 @@ class Frame:
     def unmapped_error(self) -> RegionUnmappedError:
         """Make the error for a region that is unmapped."""
         why = f": {self.reason}" if self.reason else ""
-        return RegionUnmappedError(
-            f"the region of {self.size} bytes at {self.begin} was unmapped{why}; get a new one from use_region()"
-        )
+        remedy = "make a new manager" if self.reason == CLOSED else "get a new one from use_region()"
+        return RegionUnmappedError(f"the region of {self.size} bytes at {self.begin} was unmapped{why}; {remedy}")
 
     def pin(self, note_release: Callable[[Pin], object]) -> memoryview | None:
         """Return a memoryview that pins the region while it lives, or None if a thread is unmapping it. Lock-free.

@@ -30,14 +30,14 @@ from smmap_typed._pool import snapshot
 from smmap_typed._pool.descriptor import Descriptor
 from smmap_typed._pool.file import File, is_led_to_by
 from smmap_typed._pool.fork import register_for_fork
-from smmap_typed._pool.frame import Frame
+from smmap_typed._pool.frame import CLOSED, Frame
 from smmap_typed._pool.grid import Grid
 from smmap_typed._pool.inflight import InFlight, Load, Unload, close_unless_viewed
 from smmap_typed._pool.ledger import Ledger
 from smmap_typed._pool.monitor import Entry, Monitor, Monitored
 from smmap_typed._pool.replacement import Replacement
 from smmap_typed._pool.tables import Tables
-from smmap_typed._source import FileState, Source
+from smmap_typed._source import FileState, Source, explain_unnamed
 from smmap_typed.events import Note, Notifier, Observer
 from smmap_typed.exceptions import (
     HandleLimitError,
@@ -108,7 +108,11 @@ class Pool(Monitored):
         This is a listed file if one is in the same state and the name leads to it. Otherwise it is a new one, which is
         listed when it is registered or mapped. Takes no lock unless the system is out of something.
         """
-        state = self._identify(source)
+        try:
+            state = self._identify(source)
+        except OSError as error:
+            explain_unnamed(error, source, "looking at the file")
+            raise
         tables, target = self.tables, source.target
         # As ``name`` does for a path, without the call: a cursor that is used once spends a part of its time here.
         name = target if type(target) is str else source.name()
@@ -201,6 +205,7 @@ class Pool(Monitored):
                     if found is load:
                         return self._load(entry, load, unload, source, file.equal or file, start, flags)
                 except OSError as error:
+                    explain_unnamed(error, source, f"loading {nbytes} bytes at offset {start}")
                     if not isinstance(error, SmmapError):
                         entry.note_about(source.target, start, nbytes, error)
                     raise
@@ -598,7 +603,7 @@ class Pool(Monitored):
 
     def _close(self) -> tuple[list[Frame], list[mmap.mmap | None]]:
         self.tables.closed = True
-        return self._discard_files(lambda _: True, "its manager was closed")
+        return self._discard_files(lambda _: True, CLOSED)
 
     def discard(self, condemned: Callable[[File], bool], reason: str) -> int:
         """Discard the regions of the files that are ``condemned``, pinned or not, and return how many there were.

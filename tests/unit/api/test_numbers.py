@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, SupportsIndex, cast
 
 import pytest
+from typing_extensions import override
 
 from smmap_typed import (
     SlidingWindowMapBuffer,
@@ -46,6 +47,10 @@ class Turned:
 
     def __int__(self) -> int:
         return GOOD
+
+    @override
+    def __repr__(self) -> str:
+        return "Turned()"
 
 
 NO_INTEGERS: Final = ["5", 5.0, Fraction(5), Decimal(5), 5j, b"5", [5], Turned()]
