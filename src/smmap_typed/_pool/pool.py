@@ -445,13 +445,17 @@ class Pool(Monitored):
         while left > 0 or freed < nbytes:
             unload = Unload()
             try:
-                if not entry.locked(self.tables.unload_next, unload, refused) or unload.victim is None:
+                begun = entry.locked(self.tables.unload_next, unload, refused)
+                # A name of its own: compiled code would take the field for what a test of it has found, and the
+                # ``finally`` would raise a TypeError where nothing is idle.
+                victim = unload.victim
+                if not begun or victim is None:
                     return
                 if self._unmap(entry, unload):
-                    freed += unload.victim.size
+                    freed += victim.size
                     left -= 1
                 else:
-                    refused.add(unload.victim.serial)
+                    refused.add(victim.serial)
             finally:
                 # Here and not in a method: an exception could strike at its entry.
                 if unload.victim is not None:  # pragma: no branch - without one it has returned or raised
