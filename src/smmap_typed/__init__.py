@@ -56,6 +56,7 @@ from smmap_typed.exceptions import MemoryLimitError as MemoryLimitError
 from smmap_typed.exceptions import ReentrantCallError as ReentrantCallError
 from smmap_typed.exceptions import RegionUnmappedError as RegionUnmappedError
 from smmap_typed.exceptions import SmmapError as SmmapError
+from smmap_typed.exceptions import UnsizedFileError as UnsizedFileError
 from smmap_typed.manager import SlidingWindowMapManager as SlidingWindowMapManager
 from smmap_typed.manager import StaticWindowMapManager as StaticWindowMapManager
 from smmap_typed.readers import Reader as Reader

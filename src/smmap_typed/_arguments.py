@@ -1,9 +1,21 @@
-"""Arguments: checks of what users pass. Their code may be untyped, so types are checked, too."""
+"""Arguments: checks of what users pass. Their code may be untyped, so types are checked, too.
+
+An integer is what has ``__index__``: the scalars of numpy are integers, and a float is none. Parameters are annotated
+as ``SupportsIndex`` even where an int is all that makes sense, because compiled code checks an ``int`` by itself, with
+words of its own, and refuses everything else.
+"""
 
 import operator
+import sys
 from typing import Final, SupportsIndex, get_args
 
-from smmap_typed._platform import DEFAULT_MEMORY_SIZE, DEFAULT_WINDOW_SIZE, PREAD_WINDOW_SIZE, WRITING_FLAGS
+from smmap_typed._platform import (
+    ALLOCATIONGRANULARITY,
+    DEFAULT_MEMORY_SIZE,
+    WRITING_FLAGS,
+    align_to_mmap,
+    default_handle_limit,
+)
 from smmap_typed._types import Advice, Reads
 
 __all__ = [
@@ -18,12 +30,17 @@ __all__ = [
 ]
 
 
-def natural(name: str, value: SupportsIndex) -> int:
-    """Return ``value`` as an int; ValueError if it is negative, TypeError if it is not an integer."""
+def integer(name: str, value: SupportsIndex) -> int:
+    """Return ``value`` as an int; TypeError if it is not an integer."""
     try:
-        number = operator.index(value)
+        return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
+
+
+def natural(name: str, value: SupportsIndex) -> int:
+    """Return ``value`` as an int; ValueError if it is negative, TypeError if it is not an integer."""
+    number = integer(name, value)
     if number < 0:
         raise ValueError(f"{name} must not be negative, got {number}")
     return number
@@ -38,14 +55,11 @@ def check_flags(flags: int) -> None:
         raise ValueError(f"flags must not open for writing, create or truncate, got {flags:#o}")
 
 
-def integer(name: str, value: object) -> int:
-    """Return ``value``; TypeError if it is not an int, or if it is a bool.
-
-    It is annotated as an object, because compiled code would check an int by itself, and accept a bool.
-    """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-    return value
+def _setting(name: str, value: SupportsIndex) -> int:
+    """Return ``value`` as an int; TypeError if it is not an integer, or if it is a bool: no limit is True."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got bool")
+    return integer(name, value)
 
 
 def check_advice(advice: Advice | None) -> Advice | None:
@@ -62,24 +76,48 @@ def check_reads(reads: Reads) -> Reads:
     raise ValueError(f'reads must be "auto" or "pread", got {reads!r}')
 
 
-def window_bytes(window_size: int, *, copies: bool) -> int:
-    """Return the size of a window in bytes, before rounding; 0 for whole files. ValueError or TypeError if invalid."""
-    if integer("window_size", window_size) < -1:
-        raise ValueError(f"window_size must be -1 for the default, 0 for whole files, or positive, got {window_size}")
-    if window_size == -1:
-        return PREAD_WINDOW_SIZE if copies else DEFAULT_WINDOW_SIZE
-    return window_size
+# A default window is no larger than this part of the memory limit, so that several fit.
+_SHARE: Final = 4
 
 
-def memory_limit(max_memory_size: int) -> int:
+def window_bytes(window_size: SupportsIndex, memory: int, default: int, *, strict: bool) -> int:
+    """Return the size of a window in bytes, rounded up to the allocation granularity; 0 for whole files.
+
+    ``memory`` is the memory limit, and ``strict`` says whether it is hard. ``default`` is the size for -1 where it is
+    at most a quarter of the limit; otherwise the window is that quarter, rounded down.
+
+    :raises ValueError: if the number is out of its range, or if no such window would ever fit.
+    :raises TypeError: if it is not an integer.
+    """
+    asked = _setting("window_size", window_size)
+    if asked < -1:
+        raise ValueError(f"window_size must be -1 for the default, 0 for whole files, or positive, got {asked}")
+    if asked == -1:
+        return max(align_to_mmap(min(default, memory // _SHARE), round_up=False), ALLOCATIONGRANULARITY)
+    size = align_to_mmap(asked, round_up=True)
+    if strict and size > memory:
+        raise ValueError(
+            f"window_size must be at most max_memory_size under strict_memory, got {size} (rounded up from {asked}) "
+            f"and {memory}; -1 makes it a quarter of the limit"
+        )
+    return size
+
+
+def memory_limit(max_memory_size: SupportsIndex) -> int:
     """Return the memory limit in bytes; ValueError or TypeError if it is invalid."""
-    if integer("max_memory_size", max_memory_size) < 0:
-        raise ValueError(f"max_memory_size must be 0 for the default, or positive, got {max_memory_size}")
-    return max_memory_size or DEFAULT_MEMORY_SIZE
+    limit = _setting("max_memory_size", max_memory_size)
+    if limit < 0:
+        raise ValueError(f"max_memory_size must be 0 for the default, or positive, got {limit}")
+    return limit or DEFAULT_MEMORY_SIZE
 
 
-def handle_limit(max_open_handles: int) -> int:
-    """Return the handle limit in regions; ValueError or TypeError if it is invalid."""
-    if integer("max_open_handles", max_open_handles) < 1:
-        raise ValueError(f"max_open_handles must be at least 1, got {max_open_handles}")
-    return max_open_handles
+def handle_limit(max_open_handles: SupportsIndex) -> int:
+    """Return the handle limit in regions, half of what the system allows for ``sys.maxsize``, which is the default.
+
+    :raises ValueError: if it is less than 1.
+    :raises TypeError: if it is not an integer.
+    """
+    limit = _setting("max_open_handles", max_open_handles)
+    if limit < 1:
+        raise ValueError(f"max_open_handles must be at least 1, got {limit}")
+    return default_handle_limit() if limit == sys.maxsize else limit

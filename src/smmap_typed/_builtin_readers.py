@@ -15,20 +15,22 @@ from typing import ClassVar, Final, final
 
 from smmap_typed import _platform
 from smmap_typed._platform import MIB, OPEN_FLAGS, PATH_FLAGS
-from smmap_typed._source import FileState, Source, state_of
-from smmap_typed._types import Target
-from smmap_typed.exceptions import FileChangedError
+from smmap_typed._source import FileState, Source, explain, state_of
+from smmap_typed.exceptions import FileChangedError, UnsizedFileError
 
-__all__ = ["MmapReader", "PreadReader"]
+__all__ = ["AutoReader", "MmapReader", "PreadReader"]
 
 # Linux reads at most 2 GiB by one call, less a page.
 _MOST_AT_ONCE: Final = 1024 * MIB
 
 _NOT_READY: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
 
+# What the system says of a file that cannot be mapped at all: its file system has no maps, or not of such files.
+_UNMAPPABLE: Final = frozenset({errno.ENODEV, errno.EACCES})
+
 
 class _FileReader:
-    """The steps that both readers share: identify a file, and open it."""
+    """The steps that the readers share: identify a file, and open it."""
 
     copies: ClassVar[bool]
 
@@ -39,17 +41,22 @@ class _FileReader:
             status = os.fstat(target) if isinstance(target, int) else os.stat(target)
         except OverflowError:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF), target) from None
-        state = _state(status, target)
+        except OSError as error:
+            explain(error, source, "looking at the file")
+            raise
+        state = _state(status, source)
+        if not state.size:
+            # A block device, a file of /proc, or an empty file: only an open one can tell.
+            state = _measured(status, source)
         if source.opened is not None:
             source.check(state)
         return state
 
     def open(self, source: Source, seen: FileState, flags: int) -> int:
         """Open the file and check that it can serve a cursor that saw ``seen``: see ``Reader.open``."""
-        target = source.target
-        descriptor = _reopen(target, flags) if isinstance(target, int) else _open(target, flags)
+        descriptor = _opened(source, flags)
         try:
-            now = _state(os.fstat(descriptor), target)
+            now = _state(os.fstat(descriptor), source, descriptor)
             # Usually the states are equal, and nothing more need be asked.
             if now != seen:
                 source.check(now, descriptor)
@@ -75,7 +82,8 @@ class _FileReader:
             else:
                 data = _platform.read_at(descriptor, size, offset)
         except OSError as error:
-            raise _explained(error, source, offset, size) from None
+            explain(error, source, f"reading {size} bytes at offset {offset}", descriptor=descriptor)
+            raise
         if len(data) != size:
             return data + self._read_rest(descriptor, source, seen, offset + len(data), size - len(data))
         if self.copies:
@@ -97,13 +105,18 @@ class _FileReader:
             try:
                 done += _platform.read_into(descriptor, room, offset + done)
             except OSError as error:
-                raise _explained(error, source, offset + done, size - done) from None
+                attempt = f"reading {size - done} bytes at offset {offset + done}"
+                explain(error, source, attempt, descriptor=descriptor)
+                raise
             # Usually one call fills it.
             if done == size:
                 break
             if done == before:
+                if _ends_before_its_size(descriptor, seen):
+                    raise UnsizedFileError(source.label(descriptor), seen.size)
                 raise FileChangedError(
-                    source.target, f"it ends at {offset + done} bytes, and had {seen.size} when the cursor looked"
+                    source.label(descriptor),
+                    f"it ends at {offset + done} bytes, and had {seen.size} when the cursor looked",
                 )
             before = done
             room = target[done : done + _MOST_AT_ONCE]
@@ -112,7 +125,7 @@ class _FileReader:
 
     def _check_state(self, descriptor: int, source: Source, seen: FileState) -> None:
         """Raise FileChangedError if the open file was written to since it was opened: all copies hold one state."""
-        now = _state(os.fstat(descriptor), source.target)
+        now = _state(os.fstat(descriptor), source, descriptor)
         if now != seen:
             # The open file is still the same one, even if its inode number has changed.
             self._check(
@@ -124,7 +137,7 @@ class _FileReader:
 
     def _check(self, seen: FileState, now: FileState, source: Source, descriptor: int) -> None:
         """Raise FileChangedError unless the open file, in the state ``now``, can serve a cursor that saw ``seen``."""
-        seen.check(now, source.target, copies=self.copies)
+        seen.check(now, source.label(descriptor), copies=self.copies)
         # If mtime was set back after a write, only ctime is new. A rename, a link or an unlink also sets ctime, but
         # changes no byte.
         if (
@@ -134,13 +147,18 @@ class _FileReader:
             and source.still_leads_to(now, descriptor)
         ):
             raise FileChangedError(
-                source.target, f"it was changed: its inode at {now.ctime} ns, and at {seen.ctime} ns before"
+                source.label(descriptor), f"it was changed: its inode at {now.ctime} ns, and at {seen.ctime} ns before"
             )
 
 
-def _explained(error: OSError, source: Source, offset: int, size: int) -> OSError:
-    """Return ``error`` with the file's name and what was tried."""
-    return OSError(error.errno, f"{error.strerror} (reading {size} bytes at {offset})", source.target)
+def _opened(source: Source, flags: int) -> int:
+    """Open the file of ``source``, whose flags the caller adds to ours."""
+    target = source.target
+    try:
+        return _reopen(target, flags) if isinstance(target, int) else _open(target, flags)
+    except OSError as error:
+        explain(error, source, "opening the file")
+        raise
 
 
 def _reopen(descriptor: int, flags: int) -> int:
@@ -168,7 +186,7 @@ def _open(path: str | bytes, flags: int) -> int:
         # Wait only for a regular file. With O_PATH, the file that is opened is the very one that is looked at here.
         status = os.stat(path) if probe is None else os.fstat(probe)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file, so it has no windows", path)
+            raise OSError(errno.EINVAL, _NO_FILE, path)
         name = path if probe is None else f"/proc/self/fd/{probe}"
         return os.open(name, (OPEN_FLAGS & ~_platform.NOT_WAITING) | flags)
     finally:
@@ -176,13 +194,68 @@ def _open(path: str | bytes, flags: int) -> int:
             os.close(probe)
 
 
-def _state(status: os.stat_result, target: Target) -> FileState:
-    """Return the state in ``status``; OSError unless it is a regular file, since others have no size to cut."""
-    if not stat.S_ISREG(status.st_mode):
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
-        raise OSError(errno.EINVAL, "not a regular file, so it has no windows", target)
-    return state_of(status)
+_NO_FILE: Final = "neither a regular file nor a block device, so it has no windows; read it with open()"
+
+
+def _state(status: os.stat_result, source: Source, descriptor: int | None = None) -> FileState:
+    """Return the state in ``status``; OSError unless it is a regular file or a block device.
+
+    The size of a block device is asked by ``descriptor``, and 0 without one.
+    """
+    state = state_of(status)
+    if stat.S_ISREG(status.st_mode):
+        return state
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), source.label(descriptor))
+    if not stat.S_ISBLK(status.st_mode):
+        raise OSError(errno.EINVAL, _NO_FILE, source.label(descriptor))
+    return state if descriptor is None else state._replace(size=_device_size(descriptor))
+
+
+def _device_size(descriptor: int) -> int:
+    """Return the size of an open block device, for which ``fstat`` tells none. Its position stays, if it is shared."""
+    here = os.lseek(descriptor, 0, os.SEEK_CUR)
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_END)
+    finally:
+        os.lseek(descriptor, here, os.SEEK_SET)
+
+
+def _measured(status: os.stat_result, source: Source) -> FileState:
+    """Return the state of a file whose size is 0 for ``stat``: a block device has bytes, and a regular file none.
+
+    :raises UnsizedFileError: if there are bytes nevertheless, as in the files of ``/proc``.
+    """
+    descriptor = _opened(source, 0)
+    try:
+        # Systems without PATH_FLAGS have no such files.
+        if PATH_FLAGS and stat.S_ISREG(status.st_mode) and _has_content(descriptor, source):
+            raise UnsizedFileError(source.label(descriptor), 0)
+        return _state(status, source, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _has_content(descriptor: int, source: Source) -> bool:
+    """Whether an open file has a byte, or may get one, while its size is 0."""
+    try:
+        # Not by pread, which stand-ins for the file system do not replace. Nobody else knows the descriptor.
+        found = bool(os.read(descriptor, 1))
+    except OSError as error:
+        found = error.errno in _NOT_READY
+        if not found:
+            explain(error, source, "reading 1 byte at offset 0", descriptor=descriptor)
+            raise
+    # Somebody may have written meanwhile.
+    return found and not os.fstat(descriptor).st_size
+
+
+def _ends_before_its_size(descriptor: int, seen: FileState) -> bool:
+    """Whether the last byte is not there, although ``fstat`` still tells the size that was ``seen``."""
+    with contextlib.suppress(OSError):
+        status = os.fstat(descriptor)
+        return status.st_size >= seen.size > 0 and not _platform.read_at(descriptor, 1, seen.size - 1)
+    return False
 
 
 @final
@@ -199,8 +272,16 @@ class MmapReader(_FileReader):
             # Usually the file has shrunk since it was opened.
             if os.fstat(descriptor).st_size < seen.size:
                 raise FileChangedError(
-                    source.target, f"it has fewer bytes now than the {seen.size} that it had"
+                    source.label(descriptor), f"it has fewer bytes now than the {seen.size} that it had"
                 ) from None
+            raise
+        except OSError as error:
+            remedy = ""
+            if error.errno in _UNMAPPABLE:
+                if _ends_before_its_size(descriptor, seen):
+                    raise UnsizedFileError(source.label(descriptor), seen.size) from None
+                remedy = 'the system maps no such file: reader="auto" or reader="pread" reads it instead'
+            explain(error, source, f"mapping {size} bytes at offset {offset}", remedy, descriptor)
             raise
 
 
@@ -215,14 +296,22 @@ class PreadReader(_FileReader):
 
     def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         """Read ``size`` bytes at ``offset`` into new memory: see ``Reader.load``."""
-        memory = mmap.mmap(-1, size)
+        try:
+            memory = mmap.mmap(-1, size)
+        except OSError as error:
+            explain(error, source, f"reserving {size} bytes of memory for a window", descriptor=descriptor)
+            raise
         try:
             done = 0
             while done < size:
                 # Read 1 MiB at a time, so that the copy out of the short-lived bytes stays in the processor's cache.
-                piece = _platform.read_at(descriptor, min(size - done, MIB), offset + done)
+                piece = _read(descriptor, source, min(size - done, MIB), offset + done)
                 if not piece:
-                    raise FileChangedError(source.target, f"it ends at {offset + done} bytes, inside a window")
+                    if _ends_before_its_size(descriptor, seen):
+                        raise UnsizedFileError(source.label(descriptor), seen.size)
+                    raise FileChangedError(
+                        source.label(descriptor), f"it ends at {offset + done} bytes, inside a window"
+                    )
                 memory[done : done + len(piece)] = piece
                 done += len(piece)
             self._check_state(descriptor, source, seen)
@@ -230,3 +319,35 @@ class PreadReader(_FileReader):
             memory.close()
             raise
         return memory
+
+
+def _read(descriptor: int, source: Source, size: int, offset: int) -> bytes:
+    try:
+        return _platform.read_at(descriptor, size, offset)
+    except OSError as error:
+        explain(error, source, f"reading {size} bytes at offset {offset}", descriptor=descriptor)
+        raise
+
+
+@final
+class AutoReader(_FileReader):
+    """Maps windows, and reads those of a file that the system refuses to map: some FUSE and network file systems.
+
+    Whether a window is a copy is known when it is loaded: windows of files that can be mapped are as with
+    ``MmapReader``, the others as with ``PreadReader``.
+    """
+
+    copies: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self._mapping: Final = MmapReader()
+        self._reading: Final = PreadReader()
+
+    def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
+        """Map ``size`` bytes at ``offset``, or read them into new memory: see ``Reader.load``."""
+        try:
+            return self._mapping.load(descriptor, source, seen, offset, size)
+        except OSError as error:
+            if error.errno not in _UNMAPPABLE:
+                raise
+        return self._reading.load(descriptor, source, seen, offset, size)

@@ -2,11 +2,12 @@
 
 import contextlib
 import mmap
+import operator
 import os
 import sys
 import threading
 from mmap import ALLOCATIONGRANULARITY
-from typing import Final
+from typing import Final, SupportsIndex
 
 from smmap_typed._types import Advice
 
@@ -15,6 +16,7 @@ if sys.platform != "win32":
 
 __all__ = [
     "ALLOCATIONGRANULARITY",
+    "AUTO_WINDOW_SIZE",
     "CAN_TELL_VIEWS",
     "DEFAULT_MEMORY_SIZE",
     "DEFAULT_WINDOW_SIZE",
@@ -29,6 +31,8 @@ __all__ = [
     "advise_descriptor",
     "align_to_mmap",
     "copies_up",
+    "default_handle_limit",
+    "descriptor_limit",
     "has_views",
     "is_64_bit",
     "is_cached",
@@ -42,14 +46,17 @@ __all__ = [
 MIB: Final = 1024 * 1024
 
 
-def align_to_mmap(num: int, round_up: bool) -> int:  # noqa: FBT001 - smmap's signature
+def align_to_mmap(num: SupportsIndex, round_up: bool) -> int:  # noqa: FBT001 - smmap's signature
     """Round ``num`` bytes to a multiple of ``ALLOCATIONGRANULARITY``, down or up.
+
+    :raises TypeError: if ``num`` is not an integer.
 
     >>> align_to_mmap(1, False), align_to_mmap(1, True) == ALLOCATIONGRANULARITY
     (0, True)
     """
-    down = num // ALLOCATIONGRANULARITY * ALLOCATIONGRANULARITY
-    return down + ALLOCATIONGRANULARITY if round_up and down != num else down
+    nbytes = operator.index(num)
+    down = nbytes // ALLOCATIONGRANULARITY * ALLOCATIONGRANULARITY
+    return down + ALLOCATIONGRANULARITY if round_up and down != nbytes else down
 
 
 def is_64_bit() -> bool:
@@ -62,6 +69,8 @@ DEFAULT_WINDOW_SIZE: Final = 1024 * MIB if is_64_bit() else 64 * MIB
 DEFAULT_MEMORY_SIZE: Final = 8192 * MIB if is_64_bit() else 1024 * MIB
 # Reading a window into memory should take about a millisecond, not a second.
 PREAD_WINDOW_SIZE: Final = MIB
+# A map costs the same whatever its size, and a copy does not, so where both may come it is a size for both.
+AUTO_WINDOW_SIZE: Final = 16 * MIB
 
 IS_WINDOWS: Final = os.name == "nt"
 
@@ -72,6 +81,44 @@ OPEN_FLAGS: Final[int] = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, 
 PATH_FLAGS: Final[int] = getattr(os, "O_PATH", 0)
 # The library only reads, so it refuses flags that would allow writing.
 WRITING_FLAGS: Final[int] = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+# From CPython 3.13 on, a map need not keep a duplicate of the descriptor.
+MAPS_HOLD_DESCRIPTORS: Final = sys.platform == "win32" or sys.version_info < (3, 13)
+
+_MAP_COUNT: Final = "/proc/sys/vm/max_map_count"
+
+if sys.platform != "win32":
+    import resource
+
+    def descriptor_limit() -> int:
+        """Return how many descriptors the system allows this process now, or ``sys.maxsize`` if any number."""
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+else:  # pragma: no cover - Linux measures
+
+    def descriptor_limit() -> int:
+        """Return ``sys.maxsize``: here a map has a handle of the system's, of which there are millions."""
+        return sys.maxsize
+
+
+def map_limit() -> int:
+    """Return how many maps the system allows a process, or ``sys.maxsize`` if it tells no number, as all but Linux."""
+    try:
+        with open(_MAP_COUNT, "rb") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return sys.maxsize
+
+
+def default_handle_limit() -> int:
+    """Return half of the maps that this process may have, and half of the descriptors where a map costs one.
+
+    The other half is for the program around us. ``sys.maxsize`` where the system has no such limits.
+    """
+    allowed = min(map_limit(), descriptor_limit()) if MAPS_HOLD_DESCRIPTORS else map_limit()
+    return sys.maxsize if allowed == sys.maxsize else max(allowed // 2, 1)
 
 
 if sys.platform != "win32" and sys.version_info >= (3, 13):  # pragma: no cover - newer than what measures

@@ -5,15 +5,17 @@ files can have the same numbers, or the numbers of one file can change. So a sta
 cursors share a file only if all of these are equal and their names lead to the same file (see ``_pool.file``).
 """
 
+import errno
 import os
 import sys
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, SupportsIndex
 
+from smmap_typed._arguments import integer
 from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._types import Advice, PathOrFd, Target
-from smmap_typed.exceptions import FileChangedError
+from smmap_typed.exceptions import FileChangedError, SmmapError
 
-__all__ = ["FileState", "Source", "lies_below", "resolve", "state_behind"]
+__all__ = ["FileState", "Source", "explain", "explain_unnamed", "lies_below", "resolve", "state_behind"]
 
 
 # Linux appends this to the path of a file that has lost its name.
@@ -94,6 +96,17 @@ class Source:
             return os.fsdecode(target)
         return name_of(target) or target
 
+    def label(self, descriptor: int | None = None) -> Target:
+        """Return what to call the file in an error: its path, or a descriptor's number if the system knows no path.
+
+        ``descriptor`` is another one that is open on the file, by which the system is asked: the user's own may be
+        closed, or belong to another file by now.
+        """
+        if not isinstance(self.target, int):
+            return self.target
+        known = "" if self.opened is None else self.opened[1]
+        return (known if descriptor is None else name_of(descriptor) or known) or self.target
+
     def check(self, now: FileState, descriptor: int | None = None) -> None:
         """Raise FileChangedError if the user's descriptor has been closed and its number given to another file.
 
@@ -114,7 +127,7 @@ class Source:
             renamed = (now.size, now.mtime) == (was.size, was.mtime) and now.ctime != was.ctime
             same = renamed or self._is_named(name, descriptor)
         if not same:
-            raise FileChangedError(self.target, "the descriptor was closed and its number belongs to another file now")
+            raise FileChangedError(self.label(), "the descriptor was closed and its number belongs to another file now")
 
     def _is_named(self, name: str, descriptor: int | None) -> bool:
         """Whether the name that the system has for the descriptor is still ``name``, deleted or not."""
@@ -132,7 +145,43 @@ class Source:
         return (status.st_dev, status.st_ino) == (now.device, now.inode)
 
 
-def resolve(given: PathOrFd) -> Target:
+# Errors that say by themselves, with the file's name, what is the matter.
+_PLAIN: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EBADF})
+
+_REMEDIES: Final = {
+    errno.EMFILE: "this process has used up its descriptors: close some, lower max_open_handles, or raise ulimit -n",
+    errno.ENFILE: "the system has used up its descriptors: close some, or lower max_open_handles",
+    errno.ENOMEM: "smaller windows (window_size) or lower limits (max_memory_size, max_open_handles) need less memory",
+    errno.EIO: "the storage failed: other parts of the file may still be readable",
+    errno.ESTALE: "the server has lost track of the file: make a new cursor",
+}
+
+
+def explain(error: OSError, source: Source, attempt: str, remedy: str = "", descriptor: int | None = None) -> None:
+    """Give an error of the system the file's name, and say what was tried and what helps. Its class and number stay.
+
+    ``attempt`` begins with the verb, as in "reading 10 bytes at offset 20". ``descriptor`` is one of our own, by which
+    a file is named that the user gave as a descriptor. Errors that this library has made, or that have no number, stay
+    as they are but for the name.
+    """
+    if error.strerror is None:
+        return
+    if not isinstance(error.filename, (str, bytes)) or isinstance(source.target, int):
+        error.filename = source.label(descriptor)
+    if not isinstance(error, SmmapError) and error.errno not in _PLAIN:
+        remedy = remedy or _REMEDIES.get(error.errno or 0, "")
+        text = f"{error.strerror} while {attempt}" + (f"; {remedy}" if remedy else "")
+        # The first is what str() shows, and the second what a pickled error is made from.
+        error.strerror, error.args = text, (error.errno, text)
+
+
+def explain_unnamed(error: OSError, source: Source, attempt: str) -> None:
+    """Explain an error that names no file yet: one of a reader of the user's own, or of a limit."""
+    if error.filename is None:
+        explain(error, source, attempt)
+
+
+def resolve(given: PathOrFd | SupportsIndex) -> Target:
     """Return the argument for system calls: a path is made absolute, so the working directory may change later.
 
     TypeError for anything that is neither a path nor a descriptor.
@@ -145,6 +194,8 @@ def resolve(given: PathOrFd) -> Target:
     if isinstance(given, int):
         return given
     if not isinstance(given, (str, bytes, os.PathLike)):
+        if isinstance(given, SupportsIndex):
+            return integer("path_or_fd", given)
         raise TypeError(
             f"path_or_fd must be str, bytes, os.PathLike or an open file descriptor, got {type(given).__name__}"
         )

@@ -14,8 +14,8 @@ PathOrFd: TypeAlias = int | PathLike
 Target: TypeAlias = str | bytes | int
 """The argument of system calls: an absolute path, or a file descriptor."""
 
-ReaderName: TypeAlias = Literal["mmap", "pread"]
-"""How windows are brought into memory: mapped, or read into anonymous memory."""
+ReaderName: TypeAlias = Literal["mmap", "pread", "auto"]
+"""How windows are brought into memory: mapped; read into anonymous memory; or mapped where the system lets us."""
 
 
 Reads: TypeAlias = Literal["auto", "pread"]

@@ -19,6 +19,7 @@ __all__ = [
     "ReentrantCallError",
     "RegionUnmappedError",
     "SmmapError",
+    "UnsizedFileError",
 ]
 
 
@@ -67,42 +68,87 @@ class FileChangedError(SmmapError, OSError):
         return type(self), (self.target, self.reason)
 
 
+class UnsizedFileError(SmmapError, OSError):
+    """The size that the system tells of the file is not that of its content, so there are no windows to cut it into.
+
+    Such are the files of ``/proc`` and ``/sys``, whose content is made when it is read: read them with ``open``.
+    ``errno`` is ``EINVAL``, ``filename`` the path or descriptor, ``size`` what the system tells, in bytes.
+    """
+
+    def __init__(self, target: str | bytes | int, size: int) -> None:
+        super().__init__(
+            errno.EINVAL,
+            f"the system gives its size as {size} bytes, which is not the size of its content, so it has no windows, "
+            "like the files of /proc and /sys; read it with open()",
+            target,
+        )
+        self.target = target
+        self.size = size
+
+    @override
+    def __reduce__(self) -> tuple[type["UnsizedFileError"], tuple[str | bytes | int, int]]:
+        return type(self), (self.target, self.size)
+
+
 class HandleLimitError(SmmapError, OSError):
     """All handles that ``max_open_handles`` allows are pinned; release a cursor or a view and call again.
 
-    ``errno`` is ``EMFILE``. ``limit`` and ``pinned`` are numbers of regions.
+    ``errno`` is ``EMFILE``, ``filename`` the file of which a window was wanted, None from ``configure``. ``limit`` and
+    ``pinned`` are numbers of regions.
     """
 
     def __init__(self, limit: int, pinned: int) -> None:
+        # More are pinned than the limit allows only where ``configure`` is to lower it.
+        limited, remedy = (
+            ("is to be", "choose a higher limit") if pinned > limit else ("is", "raise the limit with configure()")
+        )
         super().__init__(
             errno.EMFILE,
-            f"{pinned} regions are pinned by cursors or views and max_open_handles is {limit}; "
-            "release a cursor or a view, or raise the limit with configure()",
+            f"{pinned} regions are pinned by cursors or views and max_open_handles {limited} {limit}; "
+            f"release a cursor or a view, or {remedy}",
         )
         self.limit = limit
         self.pinned = pinned
 
     @override
-    def __reduce__(self) -> tuple[type["HandleLimitError"], tuple[int, int]]:
-        return type(self), (self.limit, self.pinned)
+    def __reduce__(self) -> tuple[type["HandleLimitError"], tuple[int, int], dict[str, object] | None]:
+        return type(self), (self.limit, self.pinned), _named(self)
 
 
 class MemoryLimitError(SmmapError, OSError):
     """Under ``strict_memory``, the next window would exceed ``max_memory_size`` and nothing idle is left to unmap.
 
-    ``errno`` is ``ENOMEM``. ``limit``, ``pinned`` and ``wanted`` are bytes.
+    ``errno`` is ``ENOMEM``, ``filename`` the file of which a window was wanted, None from ``configure``. ``limit``,
+    ``pinned`` and ``wanted`` are bytes. A window that is larger than the limit never fits: make it smaller.
     """
 
     def __init__(self, limit: int, pinned: int, wanted: int) -> None:
-        super().__init__(
-            errno.ENOMEM,
-            f"{pinned} bytes are pinned by cursors or views, {wanted} more are wanted and max_memory_size is {limit}; "
-            "release a cursor or a view, or raise the limit with configure()",
-        )
+        pins = f"{pinned} bytes are pinned by cursors or views"
+        if wanted > limit:
+            # Whatever is released, it does not fit.
+            text = (
+                f"a window of {wanted} bytes is larger than max_memory_size, which is {limit}; "
+                "make the windows smaller (window_size, and not 0 or StaticWindowMapManager, which map whole files), "
+                "or raise the limit with configure()"
+            )
+        elif wanted:
+            text = (
+                f"{pins}, {wanted} more are wanted and max_memory_size is {limit}; "
+                "release a cursor or a view, or raise the limit with configure()"
+            )
+        else:
+            # ``configure`` is to lower the limit.
+            text = f"{pins} and max_memory_size is to be {limit}; release a cursor or a view, or choose a higher limit"
+        super().__init__(errno.ENOMEM, text)
         self.limit = limit
         self.pinned = pinned
         self.wanted = wanted
 
     @override
-    def __reduce__(self) -> tuple[type["MemoryLimitError"], tuple[int, int, int]]:
-        return type(self), (self.limit, self.pinned, self.wanted)
+    def __reduce__(self) -> tuple[type["MemoryLimitError"], tuple[int, int, int], dict[str, object] | None]:
+        return type(self), (self.limit, self.pinned, self.wanted), _named(self)
+
+
+def _named(error: OSError) -> dict[str, object] | None:
+    """Return the state of a limit error for pickling: the file's name, if it has one."""
+    return None if error.filename is None else {"filename": error.filename}

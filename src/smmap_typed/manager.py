@@ -3,7 +3,7 @@
 import os
 import sys
 from types import EllipsisType, TracebackType
-from typing import Self, final
+from typing import Self, SupportsIndex, final
 
 from typing_extensions import override
 
@@ -15,7 +15,7 @@ from smmap_typed._pool import LRU, Grid, Ledger, Pool
 from smmap_typed._source import lies_below
 from smmap_typed._types import Advice, PathOrFd, ReaderName, Reads
 from smmap_typed.events import Observer
-from smmap_typed.readers import PositionalReader, Reader, reader_of
+from smmap_typed.readers import PositionalReader, Reader, default_window, reader_of
 from smmap_typed.values import ManagerStats, RegionStats
 
 __all__ = ["SlidingWindowMapManager", "StaticWindowMapManager"]
@@ -28,8 +28,11 @@ class StaticWindowMapManager:
     :param max_memory_size: bytes; 0 for 8 GiB (1 GiB on 32-bit). A soft limit: it is exceeded only when nothing idle is
         left to unmap.
     :param max_open_handles: regions mapped at once, at least 1. A hard limit: it is not exceeded at any instant.
+        ``sys.maxsize`` for half of what the system allows this process now: of maps on Linux (``vm.max_map_count``),
+        and of descriptors (``ulimit -n``) where a map costs one, which is before CPython 3.13.
     :param reader: ``"mmap"``; or ``"pread"`` to read windows into memory, which works on files that cannot be mapped
-        and turns a truncated file into an error instead of a signal; or your own ``smmap_typed.readers.Reader``.
+        and turns a truncated file into an error instead of a signal; or ``"auto"``, which maps, and reads the files
+        that the system refuses to map; or your own ``smmap_typed.readers.Reader``.
     :param strict_memory: whether the memory limit is hard, too.
     :param observer: called with each event, in the thread that caused it, when the call that caused it is on its way
         out. An error that it raises goes to ``sys.unraisablehook``.
@@ -51,9 +54,9 @@ class StaticWindowMapManager:
 
     def __init__(
         self,
-        window_size: int = 0,
-        max_memory_size: int = 0,
-        max_open_handles: int = sys.maxsize,
+        window_size: SupportsIndex = 0,
+        max_memory_size: SupportsIndex = 0,
+        max_open_handles: SupportsIndex = sys.maxsize,
         *,
         reader: ReaderName | Reader = "mmap",
         strict_memory: bool = False,
@@ -63,9 +66,10 @@ class StaticWindowMapManager:
         populate: bool = False,
     ) -> None:
         loads = reader_of(reader)
-        window_bytes(window_size, copies=loads.copies)
+        memory = memory_limit(max_memory_size)
+        window_bytes(window_size, memory, default_window(loads), strict=False)
         self._advice: Advice | None = check_advice(advice)
-        ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=strict_memory)
+        ledger = Ledger(memory, handle_limit(max_open_handles), strict=bool(strict_memory))
         self._pool = _make_pool(0, ledger, loads, observer, reads=reads, populate=populate)
 
     def __enter__(self) -> Self:
@@ -85,7 +89,7 @@ class StaticWindowMapManager:
             f"{_share(ledger.total_bytes, ledger.max_memory, 'bytes')}>"
         )
 
-    def make_cursor(self, path_or_fd: PathOrFd, *, advice: Advice | None = None) -> WindowCursor:
+    def make_cursor(self, path_or_fd: PathOrFd | SupportsIndex, *, advice: Advice | None = None) -> WindowCursor:
         """Make a cursor on a file, not placed yet. Opens nothing; a missing file is reported by the first use.
 
         :param path_or_fd: any kind of path, which is made absolute now; or an open descriptor. The manager opens the
@@ -100,7 +104,9 @@ class StaticWindowMapManager:
         """
         return WindowCursor._on(self._pool, path_or_fd, check_advice(advice) or self._advice)
 
-    def open(self, path_or_fd: PathOrFd, *, offset: int = 0, size: int | None = None) -> MappedFile:
+    def open(
+        self, path_or_fd: PathOrFd | SupportsIndex, *, offset: SupportsIndex = 0, size: SupportsIndex | None = None
+    ) -> MappedFile:
         """Open a file, or a part of it, as a binary file object for reading, for code that takes ``open(path, "rb")``.
 
         :param path_or_fd: a path, which is made absolute now, or an open descriptor, whose file is opened again.
@@ -143,7 +149,7 @@ class StaticWindowMapManager:
         return self._pool.grid.window_size
 
     def max_file_handles(self) -> int:
-        """The handle limit, in regions."""
+        """The handle limit, in regions. If none was given, it is half of what the system allowed this process then."""
         return self._pool.ledger.max_handles
 
     def max_mapped_memory_size(self) -> int:
@@ -169,12 +175,15 @@ class StaticWindowMapManager:
         self._pool.reset_counters()
 
     def configure(
-        self, *, max_memory_size: int | EllipsisType = ..., max_open_handles: int | EllipsisType = ...
+        self,
+        *,
+        max_memory_size: SupportsIndex | EllipsisType = ...,
+        max_open_handles: SupportsIndex | EllipsisType = ...,
     ) -> None:
         """Change limits. Idle regions are unmapped at once, least recently used first, until the new limits are kept.
 
         :param max_memory_size: bytes, 0 for the default.
-        :param max_open_handles: regions mapped at once, at least 1.
+        :param max_open_handles: regions mapped at once, at least 1; ``sys.maxsize`` for half of what the system allows.
         :raises HandleLimitError: if more regions are pinned than the new limit allows; the limits stay as they were.
         :raises MemoryLimitError: under ``strict_memory``, if more bytes are pinned than the new limit allows; the
             limits stay as they were.
@@ -214,7 +223,9 @@ class SlidingWindowMapManager(StaticWindowMapManager):
     """Maps windows of files, keeps them under a memory and a handle limit, and unmaps the least recently used.
 
     :param window_size: bytes, rounded up to the allocation granularity; -1 for 1 GiB (64 MiB on 32-bit, 1 MiB with
-        ``reader="pread"``); 0 for the whole file in one window.
+        ``reader="pread"``, 16 MiB with ``reader="auto"``), or for a quarter of ``max_memory_size`` where that is less;
+        0 for the whole file in one window. Under ``strict_memory``, a window that is larger than the memory limit is a
+        ValueError.
     :param max_memory_size: bytes; 0 for 8 GiB (1 GiB on 32-bit). A soft limit: it is exceeded only when nothing idle is
         left to unmap.
     :param max_open_handles: regions mapped at once, at least 1. A hard limit: it is not exceeded at any instant.
@@ -236,9 +247,9 @@ class SlidingWindowMapManager(StaticWindowMapManager):
 
     def __init__(
         self,
-        window_size: int = -1,
-        max_memory_size: int = 0,
-        max_open_handles: int = sys.maxsize,
+        window_size: SupportsIndex = -1,
+        max_memory_size: SupportsIndex = 0,
+        max_open_handles: SupportsIndex = sys.maxsize,
         *,
         reader: ReaderName | Reader = "mmap",
         strict_memory: bool = False,
@@ -248,9 +259,10 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         populate: bool = False,
     ) -> None:
         loads = reader_of(reader)
-        size = window_bytes(window_size, copies=loads.copies)
+        memory = memory_limit(max_memory_size)
+        size = window_bytes(window_size, memory, default_window(loads), strict=bool(strict_memory))
         self._advice = check_advice(advice)
-        ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=strict_memory)
+        ledger = Ledger(memory, handle_limit(max_open_handles), strict=bool(strict_memory))
         self._pool = _make_pool(size, ledger, loads, observer, reads=reads, populate=populate)
 
 

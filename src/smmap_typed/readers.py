@@ -1,8 +1,8 @@
 """Readers: how windows are brought into memory, and the protocol for custom readers.
 
-Most programs need only ``reader="mmap"`` or ``reader="pread"``. A manager also takes any object that is a ``Reader``. A
-custom reader usually does one step itself and leaves the others to a built-in one. The reader below lets Linux read a
-whole window when it is mapped, instead of page by page when it is used:
+Most programs need only ``reader="mmap"``, ``"pread"`` or ``"auto"``. A manager also takes any object that is a
+``Reader``. A custom reader usually does one step itself and leaves the others to a built-in one. The reader below lets
+Linux read a whole window when it is mapped, instead of page by page when it is used:
 
 >>> import mmap
 >>> class Populating:
@@ -26,11 +26,13 @@ The state machines in ``smmap_typed.testing.machines`` test whether a reader kee
 import mmap
 from typing import ClassVar, Protocol, runtime_checkable
 
-from smmap_typed._builtin_readers import MmapReader, PreadReader
+from smmap_typed._builtin_readers import AutoReader, MmapReader, PreadReader
+from smmap_typed._platform import AUTO_WINDOW_SIZE, DEFAULT_WINDOW_SIZE, PREAD_WINDOW_SIZE
 from smmap_typed._source import FileState, Source
 from smmap_typed._types import ReaderName
 
-__all__ = ["FileState", "MmapReader", "PositionalReader", "PreadReader", "Reader", "ReaderName", "Source", "reader_of"]
+__all__ = ["AutoReader", "FileState", "MmapReader", "PositionalReader", "PreadReader", "Reader", "ReaderName", "Source"]
+__all__ += ["default_window", "reader_of"]
 
 
 @runtime_checkable
@@ -44,16 +46,20 @@ class Reader(Protocol):
     """
 
     copies: ClassVar[bool]
-    """Whether windows are copies, which do not show what is written to the file later. If so, ``load`` returns
+    """Whether all windows are copies, which do not show what is written to the file later. If so, ``load`` returns
     anonymous memory, and the windows of one file must be of one state: a new ``mtime`` or ``ctime`` in the
-    ``FileState`` is a change, even if the size is the same."""
+    ``FileState`` is a change, even if the size is the same.
+
+    Where this is false, a single window may still be a copy: ``load`` returns memory that is writable, as anonymous
+    memory is, and checks the state itself. A map of the file is for reading only, so the two are told apart."""
 
     def identify(self, source: Source) -> FileState:
         """Return the state of the file that ``source`` names now.
 
         ``source`` must not be used after the call.
 
-        :raises OSError: if there is no such file, or if it cannot have windows because it is not a regular file.
+        :raises OSError: if there is no such file, or if it cannot have windows because it is neither a regular file nor
+            a block device.
         :raises FileChangedError: if ``source.check`` raises it.
         """
         ...
@@ -72,9 +78,9 @@ class Reader(Protocol):
     def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         """Return a new map of exactly ``size`` bytes at ``offset``, a multiple of the allocation granularity.
 
-        The manager closes the map to free its memory, so the reader must keep no reference to it. Unless ``copies`` is
-        true, the map must be one of the file, for reading only. If the result is not an ``mmap.mmap``, or not of
-        ``size`` bytes, the call that needs the window raises TypeError or ValueError.
+        The manager closes the map to free its memory, so the reader must keep no reference to it. A map of the file
+        must be for reading only; anonymous memory with a copy of the bytes must be writable. If the result is not an
+        ``mmap.mmap``, or not of ``size`` bytes, the call that needs the window raises TypeError or ValueError.
 
         :raises OSError: if the window cannot be mapped or read.
         :raises FileChangedError: if the file was truncated, or, for copies, written to since ``seen``.
@@ -107,6 +113,13 @@ class PositionalReader(Reader, Protocol):
         ...
 
 
+def default_window(reader: Reader) -> int:
+    """Return the size in bytes of a window that suits ``reader``, for a manager that is given none."""
+    if reader.copies:
+        return PREAD_WINDOW_SIZE
+    return AUTO_WINDOW_SIZE if isinstance(reader, AutoReader) else DEFAULT_WINDOW_SIZE
+
+
 def reader_of(reader: ReaderName | Reader) -> Reader:
     """Return the reader for a manager's ``reader`` argument; ValueError or TypeError if it is none."""
     if isinstance(reader, str):
@@ -114,11 +127,13 @@ def reader_of(reader: ReaderName | Reader) -> Reader:
             return MmapReader()
         if reader == "pread":
             return PreadReader()
-        raise ValueError(f'reader must be "mmap" or "pread", got {reader!r}')
+        if reader == "auto":
+            return AutoReader()
+        raise ValueError(f'reader must be "mmap", "pread" or "auto", got {reader!r}')
     # A class has the same members as its instances, so it would pass as a reader.
     if isinstance(reader, type) or not isinstance(reader, Reader):
         raise TypeError(
-            'reader must be "mmap" or "pread", or an object with copies, identify, open and load '
+            'reader must be "mmap", "pread" or "auto", or an object with copies, identify, open and load '
             f"(smmap_typed.readers), got {reader!r}"
         )
     return reader

@@ -1,21 +1,23 @@
 """Values: windows and statistics. All are frozen and compare by their fields."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import SupportsIndex, final
 
+from smmap_typed._arguments import integer
 from smmap_typed._types import Target
 
 __all__ = ["FileStats", "ManagerStats", "RegionStats", "Window"]
 
 
 @final
-@dataclass(frozen=True, order=True, slots=True)
+@dataclass(frozen=True, order=True, slots=True, init=False)
 class Window:
     """A range of a file, an immutable value: ``size`` bytes from ``offset``.
 
     Windows compare, sort and hash by their two fields. Safe in any thread.
 
     :raises ValueError: if a number is negative.
+    :raises TypeError: if a number is not an integer.
 
     >>> Window(4096, 100).end, Window(4096, 100).includes_ofs(4195)
     (4196, True)
@@ -26,9 +28,13 @@ class Window:
     size: int
     """The size in bytes."""
 
-    def __post_init__(self) -> None:
-        if self.offset < 0 or self.size < 0:
-            raise ValueError(f"offset and size must not be negative, got {self.offset} and {self.size}")
+    def __init__(self, offset: SupportsIndex, size: SupportsIndex) -> None:
+        first, count = integer("offset", offset), integer("size", size)
+        if first < 0 or count < 0:
+            raise ValueError(f"offset and size must not be negative, got {first} and {count}")
+        # The class is frozen, and the fields are ints whatever kind of integer was given.
+        object.__setattr__(self, "offset", first)
+        object.__setattr__(self, "size", count)
 
     @property
     def end(self) -> int:
@@ -43,9 +49,12 @@ class Window:
         """The absolute offset one past the last byte; smmap's name for ``end``."""
         return self.end
 
-    def includes_ofs(self, ofs: int) -> bool:
-        """Whether the byte at absolute offset ``ofs`` lies inside the window."""
-        return self.offset <= ofs < self.end
+    def includes_ofs(self, ofs: SupportsIndex) -> bool:
+        """Whether the byte at absolute offset ``ofs`` lies inside the window.
+
+        :raises TypeError: if ``ofs`` is not an integer.
+        """
+        return self.offset <= integer("ofs", ofs) < self.end
 
 
 @final

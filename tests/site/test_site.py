@@ -27,7 +27,7 @@ MODULES: Final = [
     "smmap_typed.testing.strategies",
 ]
 # What the library asks of itself, under a public name.
-NOT_FOR_USERS: Final = {"reader_of"}
+NOT_FOR_USERS: Final = {"default_window", "reader_of"}
 
 
 class Page(HTMLParser):

@@ -48,6 +48,7 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
     :param size: bytes; cut at the end of the file.
     :param flags: additional flags for ``os.open``.
     :raises ValueError: if a number is negative, or if ``offset`` is at or past the end of the file.
+    :raises TypeError: if a number is not an integer.
     :raises OSError: for the reasons listed at ``WindowCursor.use_region``.
 
     Any number of threads may read one buffer at once. Each pins a window while it reads, so the handle limit must allow
@@ -57,12 +58,16 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
     __slots__ = ("__weakref__", "_cursor")
 
     def __init__(
-        self, cursor: WindowCursor | None = None, offset: int = 0, size: int = sys.maxsize, flags: int = 0
+        self,
+        cursor: WindowCursor | None = None,
+        offset: SupportsIndex = 0,
+        size: SupportsIndex = sys.maxsize,
+        flags: SupportsIndex = 0,
     ) -> None:
         super().__init__()
         self._cursor: WindowCursor | None = None
         if cursor is not None:
-            refusal = self._bind(cursor, offset, size, flags)
+            refusal = self._bind(cursor, *_place(offset, size, flags))
             if refusal:
                 raise ValueError(refusal)
 
@@ -82,7 +87,11 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
         return f"<SlidingWindowMapBuffer of {span.length} bytes at {span.begin} of {span.state.target!r}>"
 
     def begin_access(
-        self, cursor: WindowCursor | None = None, offset: int = 0, size: int = sys.maxsize, flags: int = 0
+        self,
+        cursor: WindowCursor | None = None,
+        offset: SupportsIndex = 0,
+        size: SupportsIndex = sys.maxsize,
+        flags: SupportsIndex = 0,
     ) -> bool:
         """Bind the buffer to ``size`` bytes at ``offset`` of the file of ``cursor``, or again of its own file.
 
@@ -93,13 +102,13 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
         :param size: bytes; cut at the end of the file.
         :param flags: additional flags for ``os.open``.
         :raises ValueError: if a number is negative.
+        :raises TypeError: if a number is not an integer.
         :raises OSError: for the reasons listed at ``WindowCursor.use_region``.
         """
-        return not self._bind(cursor, offset, size, flags)
+        return not self._bind(cursor, *_place(offset, size, flags))
 
     def _bind(self, cursor: WindowCursor | None, offset: int, size: int, flags: int) -> str:
         """Bind the buffer and return ``""``, or return the reason why it cannot be bound."""
-        offset, size = natural("offset", offset), natural("size", size)
         if cursor is not None and not isinstance(cursor, WindowCursor):
             raise TypeError(f"cursor must be a WindowCursor from make_cursor(), got {type(cursor).__name__}")
         own = self._cursor if cursor is None else copy.copy(cursor)
@@ -181,7 +190,7 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
             return span.view()
 
     def finditer(
-        self, pattern: bytes | re.Pattern[bytes], start: Index = None, end: Index = None, /, *, longest: int
+        self, pattern: bytes | re.Pattern[bytes], start: Index = None, end: Index = None, /, *, longest: SupportsIndex
     ) -> Iterator[BufferMatch]:
         """Yield what ``re.finditer`` finds in the same bytes inside ``[start, end)``, in order and each match once.
 
@@ -189,17 +198,18 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
             match that examines more may be missed or cut. The file is searched in pieces of 256 KiB, or of four times
             ``longest`` if that is more, and up to twice ``longest`` bytes are searched again for each piece.
         :raises ValueError: if ``longest`` is less than 1.
-        :raises TypeError: if the pattern is not ``bytes``.
+        :raises TypeError: if the pattern is not ``bytes``, or if a number is not an integer.
 
         O(bytes). The search runs on copies, so a match pins no window.
         """
         compiled = re.compile(pattern)
         if not isinstance(compiled.pattern, bytes):
             raise TypeError(f"a pattern for a buffer must be bytes, got {type(compiled.pattern).__name__}")
-        if natural("longest", longest) < 1:
-            raise ValueError(f"longest must be at least 1, got {longest}")
+        examined = natural("longest", longest)
+        if examined < 1:
+            raise ValueError(f"longest must be at least 1, got {examined}")
         span = self._span
-        return pattern_matches(span, compiled, longest, *bounds(span.length, start, end))
+        return pattern_matches(span, compiled, examined, *bounds(span.length, start, end))
 
     def find(self, sub: Needle, start: Index = None, end: Index = None, /) -> int:
         """Return the lowest index at which ``sub`` is found inside ``[start, end)``, or -1. O(bytes)."""
@@ -236,16 +246,20 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
         low, high = bounds(span.length, start, end)
         return high - low >= len(head) and span.read(low, low + len(head)) == head
 
-    def readinto(self, target: Buffer, start: int = 0) -> int:
+    def readinto(self, target: Buffer, start: SupportsIndex = 0) -> int:
         """Copy the bytes from index ``start`` on into ``target``, and return how many were copied.
 
         Fewer bytes than ``target`` holds are copied only at the end of the buffer. One window is pinned at a time.
 
         :raises ValueError: if ``start`` is negative.
-        :raises TypeError: if ``target`` is read-only.
+        :raises TypeError: if ``target`` is read-only, or if ``start`` is not an integer.
         """
         first = natural("start", start)
         with memoryview(target) as whole, whole.cast("B") as room:
             if room.readonly:
                 raise TypeError("readinto needs a writable buffer, got a read-only one")
             return self._span.readinto(room, first)
+
+
+def _place(offset: SupportsIndex, size: SupportsIndex, flags: SupportsIndex) -> tuple[int, int, int]:
+    return natural("offset", offset), natural("size", size), natural("flags", flags)

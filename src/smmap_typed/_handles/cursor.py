@@ -11,7 +11,7 @@ from typing import Self, SupportsIndex, final
 
 from typing_extensions import override
 
-from smmap_typed._arguments import natural
+from smmap_typed._arguments import integer, natural
 from smmap_typed._handles import reading
 from smmap_typed._handles.region import Region
 from smmap_typed._handles.sharing import FREE_THREADED, unshared
@@ -44,12 +44,14 @@ class WindowCursor:
         self._state: CursorState = UNASSOCIATED
 
     @classmethod
-    def _on(cls, pool: Pool, path_or_fd: PathOrFd, advice: Advice | None) -> Self:
+    def _on(cls, pool: Pool, path_or_fd: PathOrFd | SupportsIndex, advice: Advice | None) -> Self:
         pool.check_open()
         target = resolve(path_or_fd)
         opened = state_behind(target) if isinstance(target, int) else None
+        # The very object, but for a descriptor that is no int: users of the queries expect one.
+        given = path_or_fd if isinstance(path_or_fd, (int, str, bytes, os.PathLike)) else target
         cursor = cls()
-        cursor._state = CursorState(pool, path_or_fd, target, opened, None, advice)
+        cursor._state = CursorState(pool, given, target, opened, None, advice)
         return cursor
 
     @classmethod
@@ -83,7 +85,7 @@ class WindowCursor:
         where = "nowhere" if frame.live_end < 0 else f"[{frame.begin + start}, {frame.begin + stop})"
         return f"<WindowCursor on {state.target!r} at {where}>"
 
-    def use_region(self, offset: int = 0, size: int = 0, flags: int = 0) -> Self:
+    def use_region(self, offset: SupportsIndex = 0, size: SupportsIndex = 0, flags: SupportsIndex = 0) -> Self:
         """Move to ``size`` bytes at ``offset``, mapping a window if needed, and return this cursor.
 
         :param offset: bytes from the start of the file. At or past its end, the cursor becomes invalid.
@@ -92,8 +94,7 @@ class WindowCursor:
             its window; ``size()`` tells how many bytes the cursor is on.
         :param flags: additional flags for ``os.open``, used only if the file must be opened; none that allow writing.
         :raises ValueError: if an argument is negative, or if ``flags`` are used and allow writing.
-        :raises TypeError: if an argument is not an integer. A float may pass inside the current window, and is then
-            refused by ``buffer``.
+        :raises TypeError: if an argument is not an integer. ``flags`` are not looked at inside the current window.
         :raises OSError: if the file cannot be opened or mapped.
         :raises FileChangedError: if a new window is needed and the file was truncated; if it was replaced and the
             manager has no open descriptor of it; or, with a reader that copies, if it was written to.
@@ -107,30 +108,28 @@ class WindowCursor:
         call that fails leaves the cursor where it was, except that at a hard limit its own window may be released, and
         that a closed manager makes it invalid.
         """
+        # Before anything is added: numpy's small integers would wrap around, and those of before 2.0 become floats.
+        if not (type(offset) is int and type(size) is int):
+            return self.use_region(natural("offset", offset), natural("size", size), flags)
         state = self._state
         view, frame, _start, _stop = state.placement
-        begin = frame.begin
-        try:
-            stop = offset + size
-        except TypeError:
-            natural("offset", offset)
-            natural("size", size)
-            raise
-        # This is all of a hit: no call and no lock. ``hit_end`` is -1 once the manager has discarded the region. A
-        # float passes here and is refused by buffer(), since checking the types would make a hit a tenth slower.
-        if begin <= offset < stop <= frame.hit_end:
+        start = offset - frame.begin
+        stop = start + size
+        # This is all of a hit: no call and no lock. ``hit_size`` is -1 once the manager has discarded the region. Not
+        # one chain of comparisons: CPython 3.11 has none of its fast paths for those.
+        if start >= 0 and size > 0 and stop <= frame.hit_size:
             # ``swap`` is not needed: in compiled code nothing else runs after the placement was read, so the pin is the
             # same and nothing is dropped.
-            state.placement = (view, frame, offset - begin, stop - begin)
-        elif not size and type(stop) is int and begin <= offset < frame.open_end <= frame.live_end:
+            state.placement = (view, frame, start, stop)
+        elif not size and start >= 0 and offset < frame.open_end <= frame.live_end:
             # A hit without a size, which serves as much as there is. gitdb only asks in this way.
-            state.placement = (view, frame, offset - begin, frame.size)
+            state.placement = (view, frame, start, frame.size)
         else:
             # This name would keep the old window pinned during the move.
             del view
             if state.pool.populates and size:
-                reading.prefetch(state, natural("offset", offset), natural("size", size), wait=True)
-            state.move(offset, size, flags)
+                reading.prefetch(state, offset, size, wait=True)
+            state.move(offset, size, natural("flags", flags))
         return self
 
     def unuse_region(self) -> None:
@@ -185,13 +184,13 @@ class WindowCursor:
         state = self._state
         held, frame, _start, _stop = state.placement
         if type(offset) is int and type(size) is int:
-            stop = offset + size
+            start = offset - frame.begin
             # A hit, as in ``use_region``.
-            if frame.begin <= offset < stop <= frame.hit_end:
+            if start >= 0 and size > 0 and start + size <= frame.hit_size:
                 try:
                     if FREE_THREADED:
                         held = unshared(held)
-                    return held[offset - frame.begin : stop - frame.begin]
+                    return held[start : start + size]
                 except ValueError:
                     # force_map_handle_removal_win has released the memoryview since.
                     if frame.live_end >= 0:
@@ -286,11 +285,15 @@ class WindowCursor:
         _, _, start, stop = state.placement
         return stop - start if state.is_valid() else 0
 
-    def includes_ofs(self, ofs: int) -> bool:
-        """Whether the cursor is on the byte at absolute offset ``ofs``; False if it is invalid."""
+    def includes_ofs(self, ofs: SupportsIndex) -> bool:
+        """Whether the cursor is on the byte at absolute offset ``ofs``; False if it is invalid.
+
+        :raises TypeError: if ``ofs`` is not an integer.
+        """
+        offset = integer("ofs", ofs)
         state = self._state
         _, frame, start, stop = state.placement
-        return state.is_valid() and start <= ofs - frame.begin < stop
+        return state.is_valid() and start <= offset - frame.begin < stop
 
     def region(self) -> Region | None:
         """The region that the cursor is on; None if it is invalid."""

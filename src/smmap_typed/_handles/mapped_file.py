@@ -5,17 +5,17 @@ lines, ``peek`` and the lock of each object come from the standard library. Smal
 of a second copy for reads of less than ``BUFFERED`` bytes. Larger reads are copied once, except for their tail.
 """
 
+import errno
 import io
 import os
 import sys
-from typing import Final, final
+from typing import Final, NoReturn, SupportsIndex, final
 
 from typing_extensions import Buffer, override
 
-from smmap_typed._arguments import natural
+from smmap_typed._arguments import integer, natural
 from smmap_typed._handles.cursor import WindowCursor
 from smmap_typed._handles.span import Span
-from smmap_typed._types import PathOrFd
 
 __all__ = ["MappedFile"]
 
@@ -28,9 +28,9 @@ random place is cheap, and enough that the Python code between two copies hardly
 class MappedFile(io.BufferedReader):
     """All or part of a file as a binary file object for reading, made by a manager's ``open``.
 
-    It supports what the result of ``open(path, "rb")`` supports: ``read``, ``read1``, ``readinto``, ``readline``,
-    ``peek``, ``seek``, ``tell``, iteration, ``closed``, use as a context manager and in ``io.TextIOWrapper``. The
-    differences:
+    It has every attribute that the result of ``open(path, "rb")`` has, with the same results and kinds of errors:
+    ``read``, ``read1``, ``readinto``, ``readline``, ``peek``, ``seek``, ``tell``, iteration, ``name``, ``mode``,
+    ``closed``, ``raw``, ``detach``, use as a context manager and in ``io.TextIOWrapper``. The differences:
 
     - It ends where the file ended when it was opened. Bytes that are appended later are not in it.
     - If the file is replaced or deleted, reads go on in the file that was opened, since the manager keeps a descriptor
@@ -40,7 +40,6 @@ class MappedFile(io.BufferedReader):
       FileChangedError.
     - ``fileno`` raises ``io.UnsupportedOperation``: the object owns no descriptor, and the manager may close the one
       that it keeps.
-    - A seek to before the start raises ValueError.
     - Each object pins at most one window; it pins none before the first read and after ``close``.
 
     After a read that failed, the position is the one that ``io.BufferedReader`` left, so seek before reading on.
@@ -51,7 +50,7 @@ class MappedFile(io.BufferedReader):
     is in a call on the object must not use it. The raw object that ``detach`` returns has no such lock.
     """
 
-    def __init__(self, cursor: WindowCursor, offset: int, size: int | None) -> None:
+    def __init__(self, cursor: WindowCursor, offset: SupportsIndex, size: SupportsIndex | None) -> None:
         super().__init__(_Windows(cursor, offset, size), BUFFERED)
 
 
@@ -62,14 +61,16 @@ class _Windows(io.RawIOBase):
     # attribute that is not there.
     closed: bool = False
 
-    def __init__(self, cursor: WindowCursor, offset: int, size: int | None) -> None:
+    def __init__(self, cursor: WindowCursor, offset: SupportsIndex, size: SupportsIndex | None) -> None:
         # First, because the finaliser of the base class calls close(), even if the rest of this constructor fails.
         self._cursor: Final = cursor
         first = natural("offset", offset)
         length = sys.maxsize if size is None else natural("size", size)
-        self.name: Final[PathOrFd] = cursor.path_or_fd()
-        """The path or descriptor as the user gave it."""
+        given = cursor.path_or_fd()
+        self.name: Final[str | bytes | int] = given if isinstance(given, int) else os.fspath(given)
+        """The path or descriptor that the user gave; for an object such as a Path, its path."""
         self.mode: Final = "rb"
+        self.closefd: Final = True
         # To tell the size, the cursor looks at the file, so a file that cannot be opened is an error now. Nothing is
         # mapped yet.
         self._span: Final = Span(cursor._state, first, min(length, max(cursor.file_size() - first, 0)), 0)
@@ -98,6 +99,15 @@ class _Windows(io.RawIOBase):
         return done
 
     @override
+    def read(self, size: SupportsIndex | None = -1, /) -> bytes:
+        # The base class takes no None; it returns one only where ``readinto`` does.
+        return super().read(-1 if size is None else integer("size", size)) or b""
+
+    @override
+    def flush(self) -> None:
+        self._is_open()
+
+    @override
     def readall(self) -> bytes:
         self._is_open()
         data = self._span.read(self._at, self._span.length)
@@ -105,19 +115,37 @@ class _Windows(io.RawIOBase):
         return data
 
     @override
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+    def seek(self, offset: SupportsIndex, whence: SupportsIndex = os.SEEK_SET, /) -> int:
         self._is_open()
-        place = offset
+        place, whence = integer("offset", offset), integer("whence", whence)
         if whence == os.SEEK_CUR:
             place += self._at
         elif whence == os.SEEK_END:
             place += self._span.length
         elif whence != os.SEEK_SET:
-            raise ValueError(f"whence must be 0, 1 or 2, got {whence}")
+            raise OSError(errno.EINVAL, f"whence must be 0, 1 or 2, got {whence}", self.name)
         if place < 0:
-            raise ValueError(f"a position must not be negative, got {place}")
+            # As of any file: zipfile, for one, asks in this way whether a file is long enough.
+            raise OSError(errno.EINVAL, f"a position must not be negative, got {place}", self.name)
         self._at = place
         return place
+
+    @override
+    def write(self, data: Buffer, /) -> NoReturn:
+        memoryview(data).release()
+        self._refuse_to_write()
+
+    @override
+    def truncate(self, size: int | None = None, /) -> NoReturn:
+        self._refuse_to_write()
+
+    def _refuse_to_write(self) -> NoReturn:
+        self._is_open()
+        raise io.UnsupportedOperation("File not open for writing")
+
+    @override
+    def __repr__(self) -> str:
+        return "<raw MappedFile, closed>" if self.closed else f"<raw MappedFile name={self.name!r} mode={self.mode!r}>"
 
     @override
     def tell(self) -> int:

@@ -3,10 +3,11 @@
 import mmap
 import weakref
 from dataclasses import dataclass
-from typing import final
+from typing import SupportsIndex, final
 
 from typing_extensions import override
 
+from smmap_typed._arguments import integer
 from smmap_typed._pool import Frame
 from smmap_typed.values import Window
 
@@ -45,9 +46,12 @@ class Region:
         """The size in bytes."""
         return self._frame.size
 
-    def includes_ofs(self, ofs: int) -> bool:
-        """Whether the byte at absolute offset ``ofs`` lies inside the region."""
-        return self.ofs_begin() <= ofs < self.ofs_end()
+    def includes_ofs(self, ofs: SupportsIndex) -> bool:
+        """Whether the byte at absolute offset ``ofs`` lies inside the region.
+
+        :raises TypeError: if ``ofs`` is not an integer.
+        """
+        return self.ofs_begin() <= integer("ofs", ofs) < self.ofs_end()
 
     def client_count(self) -> int:
         """Count 1 for the manager and 1 for each cursor on the region; 0 once it is unmapped. O(cursors on it)."""

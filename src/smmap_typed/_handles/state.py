@@ -13,7 +13,7 @@ from typing import Final, TypeAlias, TypeVar, final
 from smmap_typed._arguments import check_flags, natural
 from smmap_typed._builtin_readers import MmapReader
 from smmap_typed._handles.region import Region, region_of
-from smmap_typed._pool import LRU, File, Frame, Grid, Ledger, Pool
+from smmap_typed._pool import CLOSED, LRU, File, Frame, Grid, Ledger, Pool
 from smmap_typed._source import FileState, Source
 from smmap_typed._types import Advice, PathOrFd, Target
 from smmap_typed.exceptions import (
@@ -37,7 +37,7 @@ _NOTHING: Final = memoryview(b"")
 
 def _nowhere() -> Placement:
     frame = Frame(0, 0, 0, 0, 0, 0, None, 1, False, 0.0)  # noqa: FBT003 - it is no copy
-    frame.live_end = -1
+    frame.live_end = frame.hit_size = -1
     return _NOTHING, frame, 0, 0
 
 
@@ -110,8 +110,21 @@ class CursorState(Source):
         """Return the placement; CursorInvalidError if the cursor is on no region, or on one that was discarded."""
         placement = self.placement
         if not self._lasts(placement):
-            raise no_file() if self is UNASSOCIATED else _invalid(placement[1])
+            raise no_file() if self is UNASSOCIATED else self._invalid(placement[1])
         return placement
+
+    def _invalid(self, frame: Frame) -> CursorInvalidError:
+        """Make the error for a cursor that is on no region. What it recommends must be able to help."""
+        if self.pool.tables.closed:
+            return CursorInvalidError(f"the cursor is on no region: {CLOSED}; make a new manager, and a cursor of it")
+        if frame.reason:
+            return CursorInvalidError(f"the cursor's region is gone: {frame.reason}; call use_region() again")
+        if self._file is not None and not self._file.size:
+            return CursorInvalidError(
+                "the cursor is on no region: its file was empty when it first looked; make a new cursor, which sees "
+                "what was written since"
+            )
+        return CursorInvalidError("the cursor is on no region; call use_region() with an offset inside the file")
 
     def is_valid(self) -> bool:
         """Whether the cursor is on a region. If the manager has discarded the region, the cursor drops its pin now."""
@@ -138,8 +151,7 @@ class CursorState(Source):
         """
         stop = offset + size
         file = self._file
-        # Callers may be untyped. The sum is an int if both numbers are, so one test does for both.
-        if file is None or not (type(stop) is int and size > 0 and offset >= 0 and stop <= file.size):
+        if file is None or not (size > 0 and offset >= 0 and stop <= file.size):
             self._move_elsewhere(offset, size, flags)
             return
         pool = self.pool
@@ -182,9 +194,7 @@ class CursorState(Source):
         """Serve the requests that ``move`` passes on: a first use, one without a size or past the end, bad input."""
         if self is UNASSOCIATED:
             raise no_file()
-        first, count = offset, size
-        if type(offset + size) is not int or offset < 0 or size < 0:
-            first, count = natural("offset", offset), natural("size", size)
+        first, count = natural("offset", offset), natural("size", size)
         # A cursor that has not looked at its file has no window to stay in.
         new = self._file is None
         if not new and self._stay(first, count):
@@ -346,12 +356,6 @@ class CursorState(Source):
 def no_file() -> CursorInvalidError:
     """Make the error for a cursor that was given no file."""
     return CursorInvalidError("the cursor has no file; get one from make_cursor() or by assign()")
-
-
-def _invalid(frame: Frame) -> CursorInvalidError:
-    if frame.reason:
-        return CursorInvalidError(f"the cursor's region is gone: {frame.reason}; call use_region() again")
-    return CursorInvalidError("the cursor stands on no region; call use_region() with an offset inside the file")
 
 
 UNASSOCIATED: Final = CursorState(Pool(MmapReader(), Grid.of(0), Ledger(1, 1, strict=True), LRU()), "", "")

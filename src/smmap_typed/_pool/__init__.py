@@ -30,6 +30,7 @@ The handles use only the names that are exported here.
 
 from smmap_typed._pool.descriptor import Descriptor as Descriptor
 from smmap_typed._pool.file import File as File
+from smmap_typed._pool.frame import CLOSED as CLOSED
 from smmap_typed._pool.frame import Frame as Frame
 from smmap_typed._pool.grid import Grid as Grid
 from smmap_typed._pool.ledger import Ledger as Ledger

@@ -16,7 +16,10 @@ from smmap_typed._pool.resident import Resident
 from smmap_typed._types import Target
 from smmap_typed.exceptions import RegionUnmappedError
 
-__all__ = ["TOMBSTONE", "Frame", "Leftover"]
+__all__ = ["CLOSED", "TOMBSTONE", "Frame", "Leftover"]
+
+CLOSED: Final = "its manager was closed"
+"""The reason of regions that are discarded for good: no call can get a new one."""
 
 TOMBSTONE: Final = object()
 """A mark in a frame's set of pins: a thread is unmapping the region."""
@@ -35,7 +38,7 @@ class Frame:
         "copied",
         "file",
         "file_size",
-        "hit_end",
+        "hit_size",
         "live_end",
         "mapped_at",
         "mapping",
@@ -83,9 +86,9 @@ class Frame:
         """The absolute offset one past the last byte; -1 once the manager has discarded the region.
         Written under the lock. Read without it, as the only test of a hit: at worst a cursor misses the change, and
         reads bytes that its own memoryview still keeps mapped."""
-        self.hit_end = self.live_end
-        """``live_end``, or -1 if a request with a size is never a hit, because the manager populates its windows first.
-        Written with ``live_end``."""
+        self.hit_size = size
+        """The size in bytes; -1 once the manager has discarded the region, or if the manager populates its windows, so
+        that no request with a size is a hit. Written with ``live_end``."""
         self.open_end: Final = self.live_end if self.live_end == file_size else self.live_end - reach + 1
         """One past the last offset at which the region serves a request without a size: at least ``reach`` bytes
         follow, or the file ends. Without meaning once the region is discarded."""
@@ -169,9 +172,8 @@ class Frame:
     def unmapped_error(self) -> RegionUnmappedError:
         """Make the error for a region that is unmapped."""
         why = f": {self.reason}" if self.reason else ""
-        return RegionUnmappedError(
-            f"the region of {self.size} bytes at {self.begin} was unmapped{why}; get a new one from use_region()"
-        )
+        remedy = "make a new manager" if self.reason == CLOSED else "get a new one from use_region()"
+        return RegionUnmappedError(f"the region of {self.size} bytes at {self.begin} was unmapped{why}; {remedy}")
 
     def pin(self, note_release: Callable[[Pin], object]) -> memoryview | None:
         """Return a memoryview that pins the region while it lives, or None if a thread is unmapping it. Lock-free.

@@ -30,7 +30,7 @@ from smmap_typed._pool import snapshot
 from smmap_typed._pool.descriptor import Descriptor
 from smmap_typed._pool.file import File, is_led_to_by
 from smmap_typed._pool.fork import register_for_fork
-from smmap_typed._pool.frame import Frame
+from smmap_typed._pool.frame import CLOSED, Frame
 from smmap_typed._pool.grid import Grid
 from smmap_typed._pool.inflight import InFlight, Load, Unload, close_unless_viewed
 from smmap_typed._pool.ledger import Ledger
@@ -38,7 +38,7 @@ from smmap_typed._pool.monitor import Entry, Monitor, Monitored
 from smmap_typed._pool.replacement import Replacement
 from smmap_typed._pool.resident import Ageing
 from smmap_typed._pool.tables import Tables
-from smmap_typed._source import FileState, Source
+from smmap_typed._source import FileState, Source, explain_unnamed
 from smmap_typed.events import Note, Notifier, Observer
 from smmap_typed.exceptions import (
     HandleLimitError,
@@ -127,7 +127,11 @@ class Pool(Monitored):
         This is a listed file if one is in the same state and the name leads to it. Otherwise it is a new one, which is
         listed when it is registered or mapped. Takes no lock unless the system is out of something.
         """
-        state = self._identify(source)
+        try:
+            state = self._identify(source)
+        except OSError as error:
+            explain_unnamed(error, source, "looking at the file")
+            raise
         tables, target = self.tables, source.target
         # As ``name`` does for a path, without the call: a cursor that is used once spends a part of its time here.
         name = target if type(target) is str else source.name()
@@ -262,6 +266,7 @@ class Pool(Monitored):
                     if found is load:
                         return self._load(entry, load, unload, source, file.equal or file, start, flags)
                 except OSError as error:
+                    explain_unnamed(error, source, f"loading {nbytes} bytes at offset {start}")
                     if not isinstance(error, SmmapError):
                         entry.note_about(source.target, start, nbytes, error)
                     raise
@@ -350,11 +355,13 @@ class Pool(Monitored):
         seconds = time.perf_counter() - began
         if type(mapping) is not _Map or len(mapping) != nbytes:
             _check_loaded(load, reader)
-        if source.advice is not None and not reader.copies:
+        # A map of the file is for reading only, and memory with a copy is not: see ``Reader.copies``.
+        copied = reader.copies or not memoryview(mapping).readonly
+        if source.advice is not None and not copied:
             advise(mapping, source.advice)
         target, reach = source.target, self.grid.reach
-        frame = Frame(load.serial, file.serial, file.size, target, start, nbytes, mapping, reach, reader.copies, began)
-        frame.hit_end = -1 if self.populates else frame.live_end
+        frame = Frame(load.serial, file.serial, file.size, target, start, nbytes, mapping, reach, copied, began)
+        frame.hit_size = -1 if self.populates else nbytes
         view = frame.pin(self.note_release)
         assert view is not None, "unloaded before it was published"  # noqa: S101 - nobody else knows it yet
         try:
@@ -547,8 +554,11 @@ class Pool(Monitored):
         while left > 0 or freed < nbytes:
             unload = Unload()
             try:
-                # A name for mypyc: had the field been compared, it would take it for a frame in the `finally`, too.
-                if not entry.locked(self.tables.unload_next, unload, refused) or (victim := unload.victim) is None:
+                begun = entry.locked(self.tables.unload_next, unload, refused)
+                # A name of its own: compiled code would take the field for what a test of it has found, and the
+                # ``finally`` would raise a TypeError where nothing is idle.
+                victim = unload.victim
+                if not begun or victim is None:
                     return
                 if self._unmap(entry, unload):
                     freed += victim.size
@@ -706,7 +716,7 @@ class Pool(Monitored):
 
     def _close(self) -> tuple[list[Frame], list[mmap.mmap | None]]:
         self.tables.closed = True
-        return self._discard_files(lambda _: True, "its manager was closed")
+        return self._discard_files(lambda _: True, CLOSED)
 
     def discard(self, condemned: Callable[[File], bool], reason: str) -> int:
         """Discard the regions of the files that are ``condemned``, pinned or not, and return how many there were.

@@ -18,6 +18,7 @@ from collections.abc import Set as AbstractSet
 from threading import get_ident
 from typing import Final, final
 
+from smmap_typed._platform import descriptor_limit
 from smmap_typed._pool.descriptor import Descriptor
 from smmap_typed._pool.file import File
 from smmap_typed._pool.frame import TOMBSTONE, Frame, Leftover
@@ -30,7 +31,8 @@ from smmap_typed.exceptions import ManagerClosedError
 __all__ = ["MOST_KEPT", "MOST_UNCOUNTED", "Tables"]
 
 MOST_KEPT: Final = 64
-"""The most descriptors that are kept, a sixteenth of the 1,024 that a process may have on most systems. A miss in a
+"""The most descriptors that are kept, a sixteenth of the 1,024 that a process may have on most systems, and less where
+it may have few: they are no more than half, even where maps cost none and handles are not limited by them. A miss in a
 file without a kept descriptor also costs open, fstat and close (docs/design.md, "Kept descriptors")."""
 
 MOST_UNCOUNTED: Final = 64
@@ -60,6 +62,7 @@ class Tables:
         "kept",
         "ledger",
         "leftovers",
+        "most_kept",
         "names",
         "next_serial",
         "past_limit",
@@ -86,6 +89,8 @@ class Tables:
         self.inodes: Final[dict[tuple[int, int], tuple[File, ...]]] = {}
         """The listed files of each device and inode number, in the order in which they were listed. Read without the
         lock: each tuple is replaced as a whole, and a file that is no longer listed is listed again."""
+        self.most_kept: Final = min(MOST_KEPT, max(descriptor_limit() // 2, 1))
+        """The most descriptors that are kept, whatever the handle limit."""
         self.kept: Final[OrderedDict[int, File]] = OrderedDict()
         """The files whose descriptor is kept, by serial, least recently used first."""
         self.in_flight: Final[dict[Window, InFlight]] = {}
@@ -229,7 +234,7 @@ class Tables:
         if file.descriptor is not None or self.closed:
             return
         ledger = self.ledger
-        if self.kept and (len(self.kept) >= MOST_KEPT or ledger.total_handles + ledger.kept >= ledger.max_handles):
+        if self.kept and (len(self.kept) >= self.most_kept or ledger.total_handles + ledger.kept >= ledger.max_handles):
             self.release_oldest_descriptor()
         if ledger.total_handles + ledger.kept < ledger.max_handles:
             self.torn = True
@@ -434,7 +439,7 @@ class Tables:
         self.torn = True
         frame.pins.add(TOMBSTONE)
         frame.reason = reason
-        frame.live_end = frame.hit_end = -1
+        frame.live_end = frame.hit_size = -1
         frame.resident.discard()
         mapping: mmap.mmap | None = None
         if (frame.file, frame.begin) not in self.in_flight:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from smmap_typed.cli.options import ManagerArguments, add_manager_options, at_least_one
+from smmap_typed.cli.options import ManagerArguments, add_manager_options, at_least_one, window_of
 from smmap_typed.cli.parsing import Parser
 from smmap_typed.cli.plotting import plot
 from smmap_typed.cli.racing import Result, race
@@ -72,9 +72,9 @@ def _race(file: str, arguments: _Arguments) -> tuple[int, list[Result]]:
         size = probe.make_cursor(file).file_size()
     if not size:
         fail(f"{printable(file)}: an empty file has nothing to read")
-    limits = arguments.window_size, arguments.max_memory, arguments.max_handles
+    limits = window_of(arguments.window_size, arguments.max_memory), arguments.max_memory, arguments.max_handles
     with _waiting(f"{arguments.rounds} rounds"):
-        return size, race(file, *limits, arguments.rounds, arguments.reads)
+        return size, race(file, size, limits, arguments.reader, arguments.rounds, arguments.reads)
 
 
 def _waiting(text: str) -> AbstractContextManager[object]:

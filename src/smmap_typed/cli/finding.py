@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, final
 
 from smmap_typed.cli.standard_input import STANDARD_INPUT, mappable_input
+from smmap_typed.exceptions import UnsizedFileError
 from smmap_typed.manager import SlidingWindowMapManager
 
 __all__ = ["Found", "Literal", "Pattern", "Regex", "TooLongError", "search"]
@@ -187,15 +188,18 @@ def _opened(manager: SlidingWindowMapManager, path: str, opened: ExitStack) -> t
     """Return a function that reads the file, and the size of the file."""
     is_input = path == STANDARD_INPUT
     cursor = manager.make_cursor(mappable_input(opened).fileno() if is_input else path)
-    if size := cursor.file_size():
-        # Each call is one step, which does not move the cursor, so threads may share it.
-        return cursor.read, size
-    if is_input:
-        return lambda _, __: b"", 0
-    # Files in /proc and /sys report a size of 0 although they have content.
-    with open(path, "rb") as file:
-        content = file.read()
-    return lambda offset, count: content[offset : offset + count], len(content)
+    try:
+        size = cursor.file_size()
+        # In this thread, which may read the file in another way. Each call is one step, which does not move the cursor,
+        # so that threads may share it.
+        if size <= _PIECE:
+            cursor.read(0, 1)
+    except UnsizedFileError:
+        # A file of /proc or /sys.
+        with open(path, "rb") as file:
+            content = file.read()
+        return lambda offset, count: content[offset : offset + count], len(content)
+    return cursor.read, size
 
 
 def _spans(piece: _Piece, pattern: Pattern, start: int | None = None) -> _Spans:

@@ -13,6 +13,7 @@ from threading import Event
 from typing import Final, final
 
 from smmap_typed.cli.standard_input import STANDARD_INPUT
+from smmap_typed.exceptions import UnsizedFileError
 from smmap_typed.manager import SlidingWindowMapManager
 
 __all__ = ["Checksum", "check_algorithm", "checksum_line", "checksums", "escaped"]
@@ -77,7 +78,12 @@ def _checksum(
     manager: SlidingWindowMapManager, path: str, algorithm: str, stop: Event, advance: Callable[[int], object]
 ) -> Checksum:
     try:
-        return Checksum(path, _digest(manager, path, algorithm, stop, advance), None)
+        try:
+            return Checksum(path, _digest(manager, path, algorithm, stop, advance), None)
+        except UnsizedFileError:
+            # A file of /proc or /sys. The error comes before any of its bytes were hashed.
+            with open(path, "rb") as file:
+                return Checksum(path, hashlib.file_digest(file, algorithm).hexdigest(), None)
     except OSError as error:
         return Checksum(path, "", error)
 
@@ -92,10 +98,6 @@ def _digest(
                 raise CancelledError
             hasher.update(room[:count])
             advance(count)
-        if not file.tell():
-            # Files in /proc and /sys report a size of 0 although they have content.
-            with open(path, "rb") as unsized:
-                return hashlib.file_digest(unsized, algorithm).hexdigest()
     return hasher.hexdigest()
 
 

@@ -52,7 +52,7 @@ def main(words: Sequence[str]) -> int:
         "--read-size", type=_read_size, default=_READ_SIZE, metavar="SIZE", help="bytes of one read (default: 4KiB)"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the random numbers (default: 0)")
-    add_manager_options(parser, window_size="1/64 of FILE", max_memory="1/4 of FILE")
+    add_manager_options(parser, window_size="1/64 of FILE, at most 1/4 of --max-memory", max_memory="1/4 of FILE")
     arguments = parser.parse_files(words, _Arguments())
     if arguments.seed is not None and arguments.pattern == "sequential":
         parser.error("--seed has no effect without --pattern random or zipf")
@@ -75,8 +75,8 @@ def _draw(file: str, arguments: _Arguments) -> None:
         size = probe.make_cursor(file).file_size()
     if not size:
         fail(f"{printable(file)}: an empty file has no windows")
-    arguments.window_size = arguments.window_size or -(-size // 64)
     arguments.max_memory = arguments.max_memory or -(-size // 4)
+    arguments.window_size = arguments.window_size or max(min(-(-size // 64), arguments.max_memory // 4), 1)
     places = offsets(arguments.pattern, size, arguments.read_size, arguments.reads, arguments.seed or 0)
     with make_manager(arguments) as manager, manager.make_cursor(file) as cursor:
         scene = _Scene(manager, size)

@@ -88,4 +88,14 @@ def _size_of(path: str) -> int:
         status = os.stat(path)
     except OSError:
         return 0
+    if stat.S_ISBLK(status.st_mode):
+        return _device_size(path)
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _device_size(path: str) -> int:
+    try:
+        with open(path, "rb", buffering=0) as device:
+            return device.seek(0, os.SEEK_END)
+    except OSError:
+        return 0

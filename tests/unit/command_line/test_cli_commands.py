@@ -133,7 +133,7 @@ def test_find_reports_a_file_that_fails_once_and_leaves_it(tmp_path: Path, monke
         found = list(search(manager, paths, Literal(b"needle"), 1))
     failures = [piece for piece in found if piece.error is not None]
     assert [(piece.path, piece.last) for piece in failures] == [(paths[0], True)]
-    assert str(failures[0].error).startswith(f"[Errno {errno.EIO}] no luck (reading ")
+    assert str(failures[0].error).startswith(f"[Errno {errno.EIO}] no luck while reading ")
     assert [(piece.path, list(piece.offsets)) for piece in found][-1] == (paths[1], [0])
     assert [piece.path for piece in found].index(paths[1]) == found.index(failures[0]) + 1
 
@@ -150,7 +150,7 @@ def test_find_ends_as_grep_does(tmp_path: Path) -> None:
     assert failed.stderr.decode().splitlines() == [
         "smmap-typed: missing: No such file or directory",
         "smmap-typed: folder: Is a directory",
-        "smmap-typed: fifo: not a regular file, so it has no windows",
+        "smmap-typed: fifo: neither a regular file nor a block device, so it has no windows; read it with open()",
     ]
     assert failed.returncode == 2
 
@@ -387,7 +387,7 @@ def test_bench_compares_with_smmap_if_that_is_there(
         return name if there else None
 
     monkeypatch.setattr(importlib.util, "find_spec", find)
-    ways = [name for name, _ in racing._ways(str(tmp_path / "file"), (GRANULE, 0, 8))]
+    ways = [name for name, _ in racing._ways(str(tmp_path / "file"), GRANULE, (GRANULE, 0, 8), "auto")]
     assert ways == ["smmap_typed", *(["smmap"] if there else []), "one mmap", "pread"]
 
 

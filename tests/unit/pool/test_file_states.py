@@ -113,7 +113,9 @@ def test_a_descriptor_that_was_reused_is_told(
                 continue
             with pytest.raises(FileChangedError) as caught:
                 source.check(now, duplicate)
-            assert (caught.value.target, caught.value.reason) == (number, REUSED)
+            # The name that the user meant, which tells more than the number.
+            assert (caught.value.target, caught.value.reason) == (source.label(), REUSED)
+            assert caught.value.filename in (str(path), f"{path}-before")
 
 
 @pytest.mark.parametrize("act", ["rename", "link", "unlink", "unlink and write"])

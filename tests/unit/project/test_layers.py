@@ -68,11 +68,11 @@ LAYERS: Final[list[tuple[str, tuple[str, ...], str]]] = [
     (
         "leaves",
         (
-            "_arguments",
             "_source",
             "events",
             "values",
             "exceptions",
+            "_arguments",
             "_platform",
             "_compiling",
             "_types",
