@@ -11,6 +11,8 @@ import os
 import stat
 from typing import ClassVar, Final, final
 
+from typing_extensions import override
+
 from smmap_typed import _platform
 from smmap_typed._platform import MIB, OPEN_FLAGS, PATH_FLAGS
 from smmap_typed._source import FileState, Source, state_of
@@ -27,6 +29,11 @@ class _FileReader:
 
     copies: ClassVar[bool]
 
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        # A native class does not pickle by itself, and this one has no state.
+        return type(self), ()
+
     def identify(self, source: Source) -> FileState:
         """Return the state of the file that ``source`` names now: see ``Reader.identify``."""
         target = source.target
@@ -35,7 +42,7 @@ class _FileReader:
         except OverflowError:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF), target) from None
         state = _state(status, target)
-        if source.opened is not None:
+        if source.known is not None:
             source.check(state)
         return state
 

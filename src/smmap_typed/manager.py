@@ -10,6 +10,7 @@ from typing_extensions import override
 from smmap_typed._arguments import check_advice, handle_limit, memory_limit, window_bytes
 from smmap_typed._handles.cursor import WindowCursor
 from smmap_typed._handles.mapped_file import MappedFile
+from smmap_typed._handles.pickling import ManagerReference, Settings
 from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._pool import LRU, Grid, Ledger, Pool
 from smmap_typed._source import lies_below
@@ -40,9 +41,14 @@ class StaticWindowMapManager:
 
     Every method may be called from any thread at any time. A manager is a context manager that closes itself. It is not
     made for subclassing: only ``SlidingWindowMapManager`` derives from it, as in smmap.
+
+    A manager pickles by its settings. Unpickled where it lives, it is the same object. In another process, all that
+    comes from one manager shares one manager with its settings, so its limits hold for each process. It is made for the
+    first object that arrives, and again after a ``close`` there. A reader or an observer must pickle, too, or pickling
+    raises TypeError; pickling a closed manager raises ManagerClosedError. A copy, also a deep one, is the same object.
     """
 
-    __slots__ = ("__weakref__", "_advice", "_pool")
+    __slots__ = ("__weakref__", "_advice", "_pool", "_reference")
 
     def __init__(
         self,
@@ -58,7 +64,36 @@ class StaticWindowMapManager:
         loads = reader_of(reader)
         window_bytes(window_size, copies=loads.copies)
         self._advice: Advice | None = check_advice(advice)
-        self._pool = _make_pool(0, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
+        settings = Settings(window_size, max_memory_size, max_open_handles, reader, strict_memory, observer, advice)
+        self._reference: ManagerReference = ManagerReference(self, settings)
+        self._pool = _make_pool(
+            0, max_memory_size, max_open_handles, loads, observer, self._reference, strict_memory=strict_memory
+        )
+
+    @classmethod
+    def _with(cls, settings: Settings, /) -> Self:
+        """Make a manager with these settings."""
+        return cls(
+            settings.window_size,
+            settings.max_memory_size,
+            settings.max_open_handles,
+            reader=settings.reader,
+            strict_memory=settings.strict_memory,
+            observer=settings.observer,
+            advice=settings.advice,
+        )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        del memo
+        return self
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        self._pool.check_open()
+        return self._reference.__reduce__()
 
     def __enter__(self) -> Self:
         return self
@@ -176,6 +211,7 @@ class StaticWindowMapManager:
         memory = None if isinstance(max_memory_size, EllipsisType) else memory_limit(max_memory_size)
         handles = None if isinstance(max_open_handles, EllipsisType) else handle_limit(max_open_handles)
         self._pool.resize(memory, handles)
+        self._reference.configure(memory, handles)
 
     def close(self) -> None:
         """Unmap idle regions now, and each other region once its last cursor or view has let go of it. Idempotent.
@@ -226,7 +262,11 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         loads = reader_of(reader)
         size = window_bytes(window_size, copies=loads.copies)
         self._advice = check_advice(advice)
-        self._pool = _make_pool(size, max_memory_size, max_open_handles, loads, observer, strict_memory=strict_memory)
+        settings = Settings(window_size, max_memory_size, max_open_handles, reader, strict_memory, observer, advice)
+        self._reference = ManagerReference(self, settings)
+        self._pool = _make_pool(
+            size, max_memory_size, max_open_handles, loads, observer, self._reference, strict_memory=strict_memory
+        )
 
 
 def _make_pool(
@@ -235,10 +275,11 @@ def _make_pool(
     max_open_handles: int,
     reader: Reader,
     observer: Observer | None,
+    reference: ManagerReference,
     *,
     strict_memory: bool,
 ) -> Pool:
     ledger = Ledger(memory_limit(max_memory_size), handle_limit(max_open_handles), strict=strict_memory)
     if observer is not None and not callable(observer):
         raise TypeError(f"observer must be callable, got {type(observer).__name__}")
-    return Pool(reader, Grid.of(window_size), ledger, LRU(), observer)
+    return Pool(reader, Grid.of(window_size), ledger, LRU(), observer, reference)

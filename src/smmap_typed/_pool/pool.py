@@ -37,7 +37,7 @@ from smmap_typed._pool.ledger import Ledger
 from smmap_typed._pool.monitor import Entry, Monitor, Monitored
 from smmap_typed._pool.replacement import Replacement
 from smmap_typed._pool.tables import Tables
-from smmap_typed._source import FileState, Source
+from smmap_typed._source import Arrival, FileState, Source
 from smmap_typed.events import Note, Notifier, Observer
 from smmap_typed.exceptions import (
     HandleLimitError,
@@ -76,6 +76,7 @@ class Pool(Monitored):
         "ledger",
         "note_release",
         "reader",
+        "reference",
         "tables",
     )
 
@@ -86,6 +87,7 @@ class Pool(Monitored):
         ledger: Ledger,
         replacement: Replacement,
         observer: Observer | None = None,
+        reference: object = None,
     ) -> None:
         tables = Tables(ledger, replacement)
         super().__init__(Monitor(tables), is_observed=observer is not None)
@@ -97,6 +99,8 @@ class Pool(Monitored):
         self.first_files: Final[dict[int, File]] = {}
         """The file that was found first for each cursor state that is just looking, by the state's ``id``. See
         ``CursorState._keep``."""
+        self.reference: Final = reference
+        """The manager as its cursors pickle it: see ``_handles.pickling``. It must not keep the manager alive."""
         self._notifier: Final = Notifier(observer)
         self._fork_registration: Final = register_for_fork(self.monitor)
 
@@ -110,6 +114,8 @@ class Pool(Monitored):
         """
         state = self._identify(source)
         tables, target = self.tables, source.target
+        if source.known is not None and isinstance(source.known, Arrival):
+            source.known.check(state, target)
         # As ``name`` does for a path, without the call: a cursor that is used once spends a part of its time here.
         name = target if type(target) is str else source.name()
         file = tables.names.get(name)

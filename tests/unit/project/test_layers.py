@@ -30,6 +30,7 @@ LAYERS: Final[list[tuple[str, tuple[str, ...], str]]] = [
             "_handles.indexing",
             "_handles.span",
             "_handles.cursor",
+            "_handles.pickling",
             "_handles.reading",
             "_handles.sharing",
             "_handles.state",
