@@ -21,6 +21,8 @@ from smmap_typed.exceptions import FileChangedError
 
 __all__ = ["MmapReader", "PreadReader"]
 
+_FAKED: Final = "the file system is faked, but neither os.pread nor mmap is, so there is no way to its bytes"
+
 _NOT_READY: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
 
 
@@ -51,7 +53,10 @@ class _FileReader:
         target = source.target
         descriptor = _reopen(target, flags) if isinstance(target, int) else _open(target, flags)
         try:
-            now = _state(os.fstat(descriptor), target)
+            status = os.fstat(descriptor)
+            if _platform.is_faked(descriptor, status):
+                raise OSError(errno.ENOTSUP, _FAKED, target)
+            now = _state(status, target)
             # Usually the states are equal, and nothing more need be asked.
             if now != seen:
                 source.check(now, descriptor)
