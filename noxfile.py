@@ -190,9 +190,23 @@ def clients(session: nox.Session) -> None:
 
 
 @nox.session
+def cluster(session: nox.Session) -> None:
+    """Send cursors and buffers to the workers of joblib and Dask, and hash a file of 1 GiB there."""
+    install(session, "cluster")
+    session.run("pytest", "tests/cluster", *session.posargs)
+
+
+@nox.session(default=False)
+def guests(session: nox.Session) -> None:
+    """Read under patched gevent, from asyncio, and beside pyfakefs: what docs/how-to/greenlets.md says."""
+    install(session, "guests")
+    session.run("pytest", "tests/guests", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Run every example, build the site into build/site with warnings as errors, and follow the links of both."""
-    install(session, "docs", "test", "peer")
+    install(session, "docs", "test", "peer", "cluster")
     session.run("sphinx-build", "--fail-on-warning", "--nitpicky", "-q", "-b", "html", "docs", "build/site")
     session.run("pytest", DOCUMENTATION_TESTS, SITE_TESTS, *session.posargs)
 

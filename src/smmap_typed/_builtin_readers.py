@@ -13,6 +13,8 @@ import stat
 import sys
 from typing import ClassVar, Final, final
 
+from typing_extensions import override
+
 from smmap_typed import _platform
 from smmap_typed._platform import MIB, OPEN_FLAGS, PATH_FLAGS
 from smmap_typed._source import FileState, Source, explain, state_of
@@ -22,6 +24,8 @@ __all__ = ["AutoReader", "MmapReader", "PreadReader"]
 
 # Linux reads at most 2 GiB by one call, less a page.
 _MOST_AT_ONCE: Final = 1024 * MIB
+
+_FAKED: Final = "the file system is faked, but neither os.pread nor mmap is, so there is no way to its bytes"
 
 _NOT_READY: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
 
@@ -33,6 +37,11 @@ class _FileReader:
     """The steps that the readers share: identify a file, and open it."""
 
     copies: ClassVar[bool]
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        # A native class does not pickle by itself, and this one has no state.
+        return type(self), ()
 
     def identify(self, source: Source) -> FileState:
         """Return the state of the file that ``source`` names now: see ``Reader.identify``."""
@@ -48,7 +57,7 @@ class _FileReader:
         if not state.size:
             # A block device, a file of /proc, or an empty file: only an open one can tell.
             state = _measured(status, source)
-        if source.opened is not None:
+        if source.known is not None:
             source.check(state)
         return state
 
@@ -56,7 +65,10 @@ class _FileReader:
         """Open the file and check that it can serve a cursor that saw ``seen``: see ``Reader.open``."""
         descriptor = _opened(source, flags)
         try:
-            now = _state(os.fstat(descriptor), source, descriptor)
+            status = os.fstat(descriptor)
+            if _platform.is_faked(descriptor, status):
+                raise OSError(errno.ENOTSUP, _FAKED, source.label())
+            now = _state(status, source, descriptor)
             # Usually the states are equal, and nothing more need be asked.
             if now != seen:
                 source.check(now, descriptor)

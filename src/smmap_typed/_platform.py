@@ -36,6 +36,7 @@ __all__ = [
     "has_views",
     "is_64_bit",
     "is_cached",
+    "is_faked",
     "major_faults",
     "map_file",
     "read_ahead",
@@ -73,6 +74,26 @@ PREAD_WINDOW_SIZE: Final = MIB
 AUTO_WINDOW_SIZE: Final = 16 * MIB
 
 IS_WINDOWS: Final = os.name == "nt"
+
+# In a tuple, since what fakes a file system replaces functions wherever it finds them under a name.
+_REAL: Final = (os.fstat,)
+
+
+def is_faked(descriptor: int, status: os.stat_result) -> bool:
+    """Whether ``status``, which ``os.fstat`` has told of ``descriptor``, is not what the system says of that number.
+
+    pyfakefs replaces ``os.open`` and ``os.fstat``, but neither ``os.pread`` nor ``mmap.mmap``: these would read
+    whichever file has that number. If ``os.fstat`` is not replaced, there is nothing to ask.
+    """
+    fstat = _REAL[0]
+    if os.fstat is fstat:
+        return False
+    try:
+        real = fstat(descriptor)
+    except OSError:
+        return True
+    return (real.st_dev, real.st_ino) != (status.st_dev, status.st_ino)
+
 
 # Without this flag, opening a FIFO that has no writer would block for ever.
 NOT_WAITING: Final[int] = getattr(os, "O_NONBLOCK", 0)

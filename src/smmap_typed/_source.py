@@ -8,14 +8,14 @@ cursors share a file only if all of these are equal and their names lead to the 
 import errno
 import os
 import sys
-from typing import Final, NamedTuple, SupportsIndex
+from typing import Final, NamedTuple, SupportsIndex, final
 
 from smmap_typed._arguments import integer
 from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._types import Advice, PathOrFd, Target
 from smmap_typed.exceptions import FileChangedError, SmmapError
 
-__all__ = ["FileState", "Source", "explain", "explain_unnamed", "lies_below", "resolve", "state_behind"]
+__all__ = ["Arrival", "FileState", "Source", "explain", "explain_unnamed", "lies_below", "resolve", "state_behind"]
 
 
 # Linux appends this to the path of a file that has lost its name.
@@ -62,26 +62,60 @@ class FileState(NamedTuple):
             )
 
 
+@final
+class Arrival:
+    """What an unpickled cursor brings with it. Immutable."""
+
+    __slots__ = ("manager", "seen")
+
+    def __init__(self, seen: FileState | None, manager: object) -> None:
+        self.seen: Final = seen
+        """The state in which the pickled cursor saw its file; None if it could not look."""
+        self.manager: Final = manager
+        """The manager, which lives as long as any cursor that was unpickled with it: see ``_handles.pickling``."""
+
+    def check(self, now: FileState, target: Target) -> None:
+        """Raise FileChangedError unless ``now`` has the size and the times that the pickled cursor saw.
+
+        Device and inode number are not compared, since they differ between machines that share a file system.
+        """
+        seen = self.seen
+        if seen is None or (now.size, now.mtime, now.ctime) == (seen.size, seen.mtime, seen.ctime):
+            return
+        raise FileChangedError(
+            target,
+            f"it has {now.size} bytes, mtime {now.mtime} ns and ctime {now.ctime} ns now, and where the cursor was "
+            f"pickled it had {seen.size} bytes, mtime {seen.mtime} ns and ctime {seen.ctime} ns",
+        )
+
+
 class Source:
     """The path or descriptor that the user gave to ``make_cursor``, and its form for system calls. Immutable."""
 
-    __slots__ = ("advice", "given", "opened", "target")
+    __slots__ = ("advice", "given", "known", "target")
 
     def __init__(
         self,
         given: PathOrFd,
         target: Target,
-        opened: "tuple[FileState, str] | None" = None,
+        known: "tuple[FileState, str] | Arrival | None" = None,
         advice: Advice | None = None,
     ) -> None:
         self.given: Final = given
         """The object that the user gave, unchanged."""
         self.target: Final = target
         """An absolute path, fixed when the cursor was made, or the user's descriptor."""
-        self.opened: Final = opened
-        """The state and name of a descriptor's file when the cursor was made: the number may be reused later."""
+        self.known: Final = known
+        """What is known of the file before the first look: ``opened`` for a descriptor, an ``Arrival`` for a cursor
+        that was unpickled, else None. One field for both, since it counts in what an unused cursor weighs."""
         self.advice: Final = advice
         """The advice to the kernel about windows that are mapped for this source."""
+
+    @property
+    def opened(self) -> tuple[FileState, str] | None:
+        """The state and name of a descriptor's file when the cursor was made: the number may be reused later."""
+        known = self.known
+        return known if isinstance(known, tuple) else None
 
     def name(self) -> str | int:
         """Return the name by which other cursors find the same file.
@@ -113,9 +147,9 @@ class Source:
         ``now`` is the state of the file that the number leads to. ``descriptor`` is a duplicate to ask for its name
         instead of the number itself, which another thread may close. Does nothing for a path.
         """
-        if self.opened is None:
+        if not isinstance(self.known, tuple):
             return
-        was, name = self.opened
+        was, name = self.known
         if (now.device, now.inode) != (was.device, was.inode):
             # On some file systems the inode number of a file changes.
             same = (now.size, now.mtime, now.ctime) == (was.size, was.mtime, was.ctime) and self._is_named(
@@ -136,8 +170,8 @@ class Source:
 
     def still_leads_to(self, now: FileState, descriptor: int) -> bool:
         """Whether the name still leads to the open file, whose state is ``now``: it was not renamed or removed."""
-        if self.opened is not None:
-            return self._is_named(self.opened[1], descriptor)
+        if isinstance(self.known, tuple):
+            return self._is_named(self.known[1], descriptor)
         try:
             status = os.stat(self.target)
         except OSError:

@@ -40,7 +40,11 @@ class ManagerClosedError(SmmapError, ValueError):
 
 
 class ReentrantCallError(SmmapError, RuntimeError):
-    """A handler or callback interrupted the library and made a call that would have to wait for its own thread."""
+    """A call that interrupted the library in the same thread would have to wait for what it interrupted.
+
+    Such a call comes from a signal handler, a finaliser or a callback, or from another greenlet where gevent did not
+    patch ``threading`` before this package was imported. Call again when the interrupted call has ended.
+    """
 
 
 class CompatError(SmmapError, RuntimeError):

@@ -7,9 +7,10 @@ from typing import Self, SupportsIndex, final
 
 from typing_extensions import override
 
-from smmap_typed._arguments import check_advice, check_reads, handle_limit, memory_limit, window_bytes
+from smmap_typed._arguments import check_advice, check_reads, handle_limit, integer, memory_limit, window_bytes
 from smmap_typed._handles.cursor import WindowCursor
 from smmap_typed._handles.mapped_file import MappedFile
+from smmap_typed._handles.pickling import ManagerReference, Settings
 from smmap_typed._platform import IS_WINDOWS
 from smmap_typed._pool import LRU, Grid, Ledger, Pool
 from smmap_typed._source import lies_below
@@ -48,9 +49,14 @@ class StaticWindowMapManager:
 
     Every method may be called from any thread at any time. A manager is a context manager that closes itself. It is not
     made for subclassing: only ``SlidingWindowMapManager`` derives from it, as in smmap.
+
+    A manager pickles by its settings. Unpickled where it lives, it is the same object. In another process, all that
+    comes from one manager shares one manager with its settings, so its limits hold for each process. It is made for the
+    first object that arrives, and again after a ``close`` there. A reader or an observer must pickle, too, or pickling
+    raises TypeError; pickling a closed manager raises ManagerClosedError. A copy, also a deep one, is the same object.
     """
 
-    __slots__ = ("__weakref__", "_advice", "_pool")
+    __slots__ = ("__weakref__", "_advice", "_pool", "_reference")
 
     def __init__(
         self,
@@ -70,7 +76,46 @@ class StaticWindowMapManager:
         window_bytes(window_size, memory, default_window(loads), strict=False)
         self._advice: Advice | None = check_advice(advice)
         ledger = Ledger(memory, handle_limit(max_open_handles), strict=bool(strict_memory))
-        self._pool = _make_pool(0, ledger, loads, observer, reads=reads, populate=populate)
+        settings = Settings(
+            integer("window_size", window_size),
+            integer("max_memory_size", max_memory_size),
+            integer("max_open_handles", max_open_handles),
+            reader,
+            bool(strict_memory),
+            observer,
+            advice,
+            reads,
+            bool(populate),
+        )
+        self._reference: ManagerReference = ManagerReference(self, settings)
+        self._pool = _make_pool(0, ledger, loads, settings, self._reference)
+
+    @classmethod
+    def _with(cls, settings: Settings, /) -> Self:
+        """Make a manager with these settings."""
+        return cls(
+            settings.window_size,
+            settings.max_memory_size,
+            settings.max_open_handles,
+            reader=settings.reader,
+            strict_memory=settings.strict_memory,
+            observer=settings.observer,
+            advice=settings.advice,
+            reads=settings.reads,
+            populate=settings.populate,
+        )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        del memo
+        return self
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        self._pool.check_open()
+        return self._reference.__reduce__()
 
     def __enter__(self) -> Self:
         return self
@@ -194,6 +239,7 @@ class StaticWindowMapManager:
         memory = None if isinstance(max_memory_size, EllipsisType) else memory_limit(max_memory_size)
         handles = None if isinstance(max_open_handles, EllipsisType) else handle_limit(max_open_handles)
         self._pool.resize(memory, handles)
+        self._reference.configure(memory, handles)
 
     def close(self) -> None:
         """Unmap idle regions now, and each other region once its last cursor or view has let go of it. Idempotent.
@@ -263,7 +309,19 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         size = window_bytes(window_size, memory, default_window(loads), strict=bool(strict_memory))
         self._advice = check_advice(advice)
         ledger = Ledger(memory, handle_limit(max_open_handles), strict=bool(strict_memory))
-        self._pool = _make_pool(size, ledger, loads, observer, reads=reads, populate=populate)
+        settings = Settings(
+            integer("window_size", window_size),
+            integer("max_memory_size", max_memory_size),
+            integer("max_open_handles", max_open_handles),
+            reader,
+            bool(strict_memory),
+            observer,
+            advice,
+            reads,
+            bool(populate),
+        )
+        self._reference = ManagerReference(self, settings)
+        self._pool = _make_pool(size, ledger, loads, settings, self._reference)
 
 
 def _share(used: int, limit: int, unit: str) -> str:
@@ -272,14 +330,23 @@ def _share(used: int, limit: int, unit: str) -> str:
 
 
 def _make_pool(
-    window_size: int, ledger: Ledger, reader: Reader, observer: Observer | None, *, reads: Reads, populate: bool
+    window_size: int, ledger: Ledger, reader: Reader, settings: Settings, reference: ManagerReference
 ) -> Pool:
+    observer = settings.observer
     if observer is not None and not callable(observer):
         raise TypeError(f"observer must be callable, got {type(observer).__name__}")
-    copies_from_maps = check_reads(reads) == "auto"
+    copies_from_maps = check_reads(settings.reads) == "auto"
     if not (copies_from_maps or reader.copies or isinstance(reader, PositionalReader)):
         raise ValueError(
             f'reads="pread" needs a smmap_typed.readers.PositionalReader, which reads at an offset, got {reader!r}'
         )
-    grid, policy = Grid.of(window_size), LRU()
-    return Pool(reader, grid, ledger, policy, observer, copies_from_maps=copies_from_maps, populates=bool(populate))
+    return Pool(
+        reader,
+        Grid.of(window_size),
+        ledger,
+        LRU(),
+        observer,
+        reference,
+        copies_from_maps=copies_from_maps,
+        populates=settings.populate,
+    )

@@ -83,6 +83,20 @@ def test_gitpython_reads_what_git_reads(repository: Path, limits: tuple[str, ...
     assert Counter(result.stdout.splitlines()) == Counter(objects_by_git(repository))
 
 
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [(["-m", "smmap_typed.compat"], "smmap_typed.manager"), ([], "smmap.mman")],
+    ids=["smmap_typed", "smmap"],
+)
+def test_a_program_that_does_not_know_us_reads_the_same(repository: Path, command: list[str], module: str) -> None:
+    """``python -m smmap_typed.compat`` runs it, and its code stays as it is."""
+    script = (*command, str(CLIENTS / "plain_program.py"), str(repository))
+    done = subprocess.run([sys.executable, *script], capture_output=True, text=True, check=True)
+    first, *lines = done.stdout.splitlines()
+    assert first == module
+    assert Counter(lines) == Counter(objects_by_git(repository))
+
+
 def objects_by_git(repository: Path) -> list[str]:
     """What git reads, a line for each object that the branch reaches, in the format of ``read_repository.py``."""
     listed = git(repository, "rev-list", "--objects", "--no-object-names", "main")

@@ -2,6 +2,7 @@
 
 ``cursor``       the movable handle of smmap, and the hit
 ``state``        a cursor's file and its placement on a window: the move
+``pickling``     how they find their manager when they are unpickled
 ``region``       a mapped window as users see it
 ``reading``      bytes at any offset, across windows
 ``span``         a range of a file, read through one state that slides along

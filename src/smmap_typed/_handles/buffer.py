@@ -51,6 +51,9 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
     :raises TypeError: if a number is not an integer.
     :raises OSError: for the reasons listed at ``WindowCursor.use_region``.
 
+    A buffer pickles as its cursor does, with its offset and size. A copy, also a deep one, reads the same bytes through
+    a cursor of its own.
+
     Any number of threads may read one buffer at once. Each pins a window while it reads, so the handle limit must allow
     one window per thread. An iterator keeps to the bytes that the buffer was bound to when the iteration began.
     """
@@ -85,6 +88,30 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
         if span is UNBOUND:
             return "<SlidingWindowMapBuffer without a file>"
         return f"<SlidingWindowMapBuffer of {span.length} bytes at {span.begin} of {span.state.target!r}>"
+
+    def __copy__(self) -> "SlidingWindowMapBuffer":
+        span = self._span
+        if span is UNBOUND:
+            return SlidingWindowMapBuffer()
+        return SlidingWindowMapBuffer._of(WindowCursor._at(span.state.copy()), span.begin, span.length, span.flags)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "SlidingWindowMapBuffer":
+        del memo
+        return self.__copy__()
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        span = self._span
+        if span is UNBOUND:
+            return SlidingWindowMapBuffer, ()
+        return SlidingWindowMapBuffer._of, (WindowCursor._at(span.state), span.begin, span.length, span.flags)
+
+    @classmethod
+    def _of(cls, cursor: WindowCursor, begin: int, length: int, flags: int) -> Self:
+        """Make a buffer over bytes that are known to be in the file, without a look at it."""
+        buffer = cls()
+        buffer._replace(cursor, Span(cursor._state, begin, length, flags))
+        return buffer
 
     def begin_access(
         self,

@@ -12,12 +12,12 @@ from typing import Self, SupportsIndex, final
 from typing_extensions import override
 
 from smmap_typed._arguments import integer, natural
-from smmap_typed._handles import reading
+from smmap_typed._handles import pickling, reading
 from smmap_typed._handles.region import Region
 from smmap_typed._handles.sharing import FREE_THREADED, unshared
 from smmap_typed._handles.state import NOWHERE, UNASSOCIATED, CursorState, no_file
 from smmap_typed._pool import MOST_COPIED, Pool
-from smmap_typed._source import resolve, state_behind
+from smmap_typed._source import FileState, resolve, state_behind
 from smmap_typed._types import Advice, ManagerLike, PathLike, PathOrFd
 
 __all__ = ["WindowCursor"]
@@ -31,6 +31,11 @@ class WindowCursor:
     thread and at any moment. Every method may be called from any thread, also on a shared cursor. A chain such as
     ``cursor.use_region(offset, size).buffer()`` is two steps, each of them atomic: on a *shared* cursor, another thread
     may move the cursor between them. Use ``view`` or ``read`` there: each is one step and does not move the cursor.
+
+    A pickled cursor has its path, the size and times of its file, and no place. Unpickled, it has its own manager where
+    that lives, and in another process one that it shares with all that came from there. Its first use then raises
+    FileChangedError if the file has another size or other times by now. A cursor of a descriptor does not pickle
+    (TypeError), nor does one of a closed manager (ManagerClosedError).
 
     ``WindowCursor(manager)`` makes a cursor without a file; ``assign`` gives it one.
     """
@@ -73,6 +78,28 @@ class WindowCursor:
         state = self._state
         state.is_valid()
         return WindowCursor._at(state if state is UNASSOCIATED else state.copy())
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "WindowCursor":
+        """The same as a copy: the manager and what it maps are not copied."""
+        del memo
+        return self.__copy__()
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        state = self._state
+        return (WindowCursor, ()) if state is UNASSOCIATED else (WindowCursor._of, pickling.arguments_of(state))
+
+    @classmethod
+    def _of(
+        cls,
+        manager: pickling.Manager,
+        path: PathLike,
+        target: str | bytes,
+        seen: FileState | None,
+        advice: Advice | None,
+    ) -> Self:
+        """Make an unpickled cursor."""
+        return cls._at(pickling.state_of(manager, path, target, seen, advice))
 
     @override
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import sys
-from typing import Final, NoReturn, SupportsIndex, final
+from typing import Final, NoReturn, Self, SupportsIndex, final
 
 from typing_extensions import Buffer, override
 
@@ -44,6 +44,8 @@ class MappedFile(io.BufferedReader):
 
     After a read that failed, the position is the one that ``io.BufferedReader`` left, so seek before reading on.
 
+    A file object pickles as a cursor does, with its position. A copy, also a deep one, has a position of its own.
+
     Each object has one position, so threads that read the same file should open one object each; the objects share the
     windows. Calls on one object take turns, as on any ``io.BufferedReader``. As there, a handler that interrupts a call
     on an object and calls the same object gets a RuntimeError, and a child process that is forked while another thread
@@ -51,7 +53,43 @@ class MappedFile(io.BufferedReader):
     """
 
     def __init__(self, cursor: WindowCursor, offset: SupportsIndex, size: SupportsIndex | None) -> None:
-        super().__init__(_Windows(cursor, offset, size), BUFFERED)
+        first = natural("offset", offset)
+        length = sys.maxsize if size is None else natural("size", size)
+        # To tell the size, the cursor looks at the file, so a file that cannot be opened is an error now. Nothing is
+        # mapped yet.
+        length = min(length, max(cursor.file_size() - first, 0))
+        super().__init__(_Windows(cursor, Span(cursor._state, first, length, 0)), BUFFERED)
+
+    def __copy__(self) -> "MappedFile":
+        span = self._span()
+        return MappedFile._of(WindowCursor._at(span.state.copy()), span.begin, span.length, self.tell())
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "MappedFile":
+        del memo
+        return self.__copy__()
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        span = self._span()
+        return MappedFile._of, (WindowCursor._at(span.state), span.begin, span.length, self.tell())
+
+    @override
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[object, ...]:
+        # That of the base class refuses.
+        return self.__reduce__()
+
+    @classmethod
+    def _of(cls, cursor: WindowCursor, begin: int, length: int, position: int) -> Self:
+        """Make a file object of bytes that are known to be in the file, without a look at it."""
+        file = cls.__new__(cls)
+        io.BufferedReader.__init__(file, _Windows(cursor, Span(cursor._state, begin, length, 0)), BUFFERED)
+        file.seek(position)
+        return file
+
+    def _span(self) -> Span:
+        raw = self.raw
+        assert isinstance(raw, _Windows), "made with one"  # noqa: S101 - for the type checkers
+        return raw._span
 
 
 class _Windows(io.RawIOBase):
@@ -61,19 +99,15 @@ class _Windows(io.RawIOBase):
     # attribute that is not there.
     closed: bool = False
 
-    def __init__(self, cursor: WindowCursor, offset: SupportsIndex, size: SupportsIndex | None) -> None:
+    def __init__(self, cursor: WindowCursor, span: Span) -> None:
         # First, because the finaliser of the base class calls close(), even if the rest of this constructor fails.
         self._cursor: Final = cursor
-        first = natural("offset", offset)
-        length = sys.maxsize if size is None else natural("size", size)
         given = cursor.path_or_fd()
         self.name: Final[str | bytes | int] = given if isinstance(given, int) else os.fspath(given)
         """The path or descriptor that the user gave; for an object such as a Path, its path."""
         self.mode: Final = "rb"
         self.closefd: Final = True
-        # To tell the size, the cursor looks at the file, so a file that cannot be opened is an error now. Nothing is
-        # mapped yet.
-        self._span: Final = Span(cursor._state, first, min(length, max(cursor.file_size() - first, 0)), 0)
+        self._span: Final = span
         self._at = 0
         """The index at which the next read begins. Written under the lock of the BufferedReader."""
 

@@ -29,6 +29,17 @@ class Region:
         state = "" if self._frame.is_mapped() else ", unmapped"
         return f"<Region of {self._frame.size} bytes at {self._frame.begin}{state}>"
 
+    def __copy__(self) -> "Region":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Region":
+        del memo
+        return self
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a region cannot be pickled, since it is mapped in this process; pickle its window or a cursor")
+
     @property
     def window(self) -> Window:
         """The range of the file that is mapped."""

@@ -14,7 +14,7 @@ from smmap_typed._arguments import check_flags, natural
 from smmap_typed._builtin_readers import MmapReader
 from smmap_typed._handles.region import Region, region_of
 from smmap_typed._pool import CLOSED, LRU, File, Frame, Grid, Ledger, Pool
-from smmap_typed._source import FileState, Source
+from smmap_typed._source import Arrival, FileState, Source
 from smmap_typed._types import Advice, PathOrFd, Target
 from smmap_typed.exceptions import (
     CursorInvalidError,
@@ -63,11 +63,11 @@ class CursorState(Source):
         pool: Pool,
         given: PathOrFd,
         target: Target,
-        opened: tuple[FileState, str] | None = None,
+        known: tuple[FileState, str] | Arrival | None = None,
         file: File | None = None,
         advice: Advice | None = None,
     ) -> None:
-        super().__init__(given, target, opened, advice)
+        super().__init__(given, target, known, advice)
         self.pool: Final = pool
         self.placement: Placement = NOWHERE
         """Any thread replaces it as a whole in one step: by ``swap``, or where a comment says why not by ``swap``."""
@@ -234,7 +234,7 @@ class CursorState(Source):
 
     def fresh(self) -> "CursorState":
         """Make a state on the same file, placed nowhere."""
-        return CursorState(self.pool, self.given, self.target, self.opened, self._file, self.advice)
+        return CursorState(self.pool, self.given, self.target, self.known, self._file, self.advice)
 
     def copy(self) -> "CursorState":
         """Make a state on the same file and placement, with a pin of its own."""

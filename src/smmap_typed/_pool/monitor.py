@@ -44,6 +44,8 @@ __all__ = ["Entry", "Monitor", "Monitored"]
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+_ADVICE: Final = "call again when the interrupted call has ended; patch gevent before smmap_typed is imported"
+
 # How often a waiting thread looks by itself. Usually the thread that it waits for wakes it, unless an exception of a
 # signal handler strikes that thread first.
 _LOOK_SECONDS: Final = 0.1
@@ -173,8 +175,8 @@ class Entry:
                         tables.closing.clear()
             break
         raise ReentrantCallError(
-            "a handler or callback interrupted the library and needs its lock, which is taken; "
-            "call again from outside the handler"
+            "a handler, a callback or another greenlet of this thread interrupted the library and needs its lock, "
+            f"which is taken; {_ADVICE}"
         )
 
     def __enter__(self) -> "Entry":
@@ -202,8 +204,8 @@ class Entry:
         """
         if self.nested:
             raise ReentrantCallError(
-                f"a handler or callback interrupted the library and needs the window at {flying.window[1]}, "
-                "which is just being mapped or unmapped; call again from outside the handler"
+                "a handler, a callback or another greenlet of this thread interrupted the library and needs the "
+                f"window at {flying.window[1]}, which is just being mapped or unmapped; {_ADVICE}"
             )
         while not flying.done:
             # Each look enters the lock, and so completes the loads and unloads that are over.

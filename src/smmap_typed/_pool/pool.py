@@ -38,7 +38,7 @@ from smmap_typed._pool.monitor import Entry, Monitor, Monitored
 from smmap_typed._pool.replacement import Replacement
 from smmap_typed._pool.resident import Ageing
 from smmap_typed._pool.tables import Tables
-from smmap_typed._source import FileState, Source, explain_unnamed
+from smmap_typed._source import Arrival, FileState, Source, explain_unnamed
 from smmap_typed.events import Note, Notifier, Observer
 from smmap_typed.exceptions import (
     HandleLimitError,
@@ -85,6 +85,7 @@ class Pool(Monitored):
         "populates",
         "positional",
         "reader",
+        "reference",
         "tables",
     )
 
@@ -95,6 +96,7 @@ class Pool(Monitored):
         ledger: Ledger,
         replacement: Replacement,
         observer: Observer | None = None,
+        reference: object = None,
         *,
         copies_from_maps: bool = True,
         populates: bool = False,
@@ -116,6 +118,8 @@ class Pool(Monitored):
         self.first_files: Final[dict[int, File]] = {}
         """The file that was found first for each cursor state that is just looking, by the state's ``id``. See
         ``CursorState._keep``."""
+        self.reference: Final = reference
+        """The manager as its cursors pickle it: see ``_handles.pickling``. It must not keep the manager alive."""
         self._notifier: Final = Notifier(observer)
         self._fork_registration: Final = register_for_fork(self.monitor)
 
@@ -133,6 +137,8 @@ class Pool(Monitored):
             explain_unnamed(error, source, "looking at the file")
             raise
         tables, target = self.tables, source.target
+        if source.known is not None and isinstance(source.known, Arrival):
+            source.known.check(state, target)
         # As ``name`` does for a path, without the call: a cursor that is used once spends a part of its time here.
         name = target if type(target) is str else source.name()
         file = tables.names.get(name)

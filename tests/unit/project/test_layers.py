@@ -13,7 +13,7 @@ PACKAGE: Final = Path(smmap_typed.__file__).parent
 LAYERS: Final[list[tuple[str, tuple[str, ...], str]]] = [
     (
         "users",
-        ("__main__", "cli", "testing", "prometheus", "compat"),
+        ("__main__", "cli", "testing", "prometheus", "compat.__main__", "compat"),
         "they use the package as any other program could, so nothing in it may need them",
     ),
     (
@@ -30,6 +30,7 @@ LAYERS: Final[list[tuple[str, tuple[str, ...], str]]] = [
             "_handles.indexing",
             "_handles.span",
             "_handles.cursor",
+            "_handles.pickling",
             "_handles.reading",
             "_handles.sharing",
             "_handles.state",

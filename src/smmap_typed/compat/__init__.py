@@ -1,7 +1,8 @@
 """Compatibility: stand in for ``smmap`` in programs that import it and cannot be changed.
 
 ``install()`` puts modules named ``smmap``, ``smmap.mman``, ``smmap.buf`` and ``smmap.util`` into ``sys.modules``, which
-hold the names of this package. Call it before anything imports gitdb or GitPython.
+hold the names of this package. Call it before anything imports gitdb or GitPython. ``python -m smmap_typed.compat``
+runs a program in which that has been done.
 """
 
 import sys

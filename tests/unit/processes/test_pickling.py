@@ -1,0 +1,253 @@
+"""Pickling and copying in the process where the manager lives."""
+
+import copy
+import gc
+import io
+import os
+import pickle
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smmap_typed import (
+    Event,
+    FileStats,
+    LimitReached,
+    ManagerClosedError,
+    ManagerStats,
+    MapFailed,
+    RegionMapped,
+    RegionStats,
+    RegionUnmapped,
+    SlidingWindowMapBuffer,
+    SlidingWindowMapManager,
+    Window,
+    WindowCursor,
+    events,
+    values,
+)
+from smmap_typed._handles import pickling
+from smmap_typed.readers import FileState, MmapReader, PreadReader
+from support import GRANULE, CutsOneWindow, open_descriptor, pattern
+
+Copies = Callable[[object], object]
+
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+
+
+def by_pickle(thing: object) -> object:
+    return pickle.loads(pickle.dumps(thing))
+
+
+def ignore(event: Event) -> None:
+    """An observer that pickles."""
+
+
+EXAMPLES: list[object] = [
+    Window(4096, 10),
+    FileStats("/a", 10, 10, 1, 0, 1, 0),
+    RegionStats("/a", 10, Window(0, 10), 1, has_views=False, age=0.5, turn=None),
+    ManagerStats(1, 2, 3, 4, 5, 6, 0.5, *range(7, 20), (FileStats(b"/a", 1, 1, 1, 0, 1, 0),)),
+    RegionMapped("/a", Window(0, 10), 0.5),
+    RegionUnmapped("/a", Window(0, 10), "evicted"),
+    LimitReached("memory", 10, 20, hard=False),
+    FileState(1, 2, 3, 4, 5, 6),
+]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(value).__name__)
+def test_values_survive(value: object, protocol: int) -> None:
+    twin = pickle.loads(pickle.dumps(value, protocol))
+    assert (type(twin), twin) == (type(value), value)
+
+
+def test_an_event_with_an_error_survives() -> None:
+    event = MapFailed("/a", Window(0, 10), FileNotFoundError(2, "No such file or directory", "/a"))
+    twin: MapFailed = pickle.loads(pickle.dumps(event))
+    assert (twin.target, twin.window, repr(twin.error)) == (event.target, event.window, repr(event.error))
+
+
+def test_no_value_is_missing_here() -> None:
+    """None of the two modules that define them."""
+    classes = {kind for module in (values, events) for kind in vars(module).values() if isinstance(kind, type)}
+    defined = {kind for kind in classes if hasattr(kind, "__dataclass_fields__")}
+    assert {type(value) for value in EXAMPLES} | {MapFailed} >= defined
+
+
+@pytest.mark.parametrize("reader", [MmapReader(), PreadReader()])
+def test_readers_pickle(reader: object) -> None:
+    """A reader of one's own may hold one."""
+    for protocol in PROTOCOLS:
+        assert type(pickle.loads(pickle.dumps(reader, protocol))) is type(reader)
+
+
+@pytest.mark.parametrize("copied", [by_pickle, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
+def test_a_manager_stays_itself(manager: SlidingWindowMapManager, copied: Copies) -> None:
+    assert copied(manager) is manager
+    assert copied([manager]) == [manager]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_everything_has_its_manager_again(manager: SlidingWindowMapManager, path: Path, protocol: int) -> None:
+    """At any protocol, and twice in a row."""
+    cursor = manager.make_cursor(path, advice="random").use_region(GRANULE, 10)
+    with manager.open(path, offset=3, size=GRANULE) as file:
+        file.read(5)
+        things = (manager, cursor, SlidingWindowMapBuffer(cursor, 7, 20), file)
+        for _ in range(2):
+            things = pickle.loads(pickle.dumps(things, protocol))
+        same, twin, buffer, other = things
+        assert same is manager
+        assert (twin.is_valid(), twin.path(), twin.file_size()) == (False, path, 8 * GRANULE)
+        assert twin.use_region(GRANULE, 10).region() is cursor.region()
+        assert twin._state.advice == "random"
+        assert buffer[:] == pattern(27)[7:]
+        assert (other.tell(), other.name, other.read()) == (5, file.name, pattern(GRANULE + 3)[8:])
+        other.close()
+
+
+def test_what_has_no_file_has_none_again() -> None:
+    cursor, buffer = pickle.loads(pickle.dumps((WindowCursor(), SlidingWindowMapBuffer())))
+    assert not cursor.is_associated()
+    assert (len(buffer), buffer.cursor()) == (0, None)
+
+
+def test_a_buffer_that_was_ended_is_empty_and_can_be_bound_again(manager: SlidingWindowMapManager, path: Path) -> None:
+    buffer = SlidingWindowMapBuffer(manager.make_cursor(path), 5)
+    buffer.end_access()
+    twin: SlidingWindowMapBuffer = pickle.loads(pickle.dumps(buffer))
+    assert len(twin) == 0
+    assert twin.begin_access()
+    assert twin[:3] == pattern(3)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copied_cursor_is_on_the_same_window(
+    manager: SlidingWindowMapManager, path: Path, copied: Callable[[WindowCursor], WindowCursor]
+) -> None:
+    """With a pin of its own, as ``copy.copy`` has always done."""
+    cursor = manager.make_cursor(path).use_region(GRANULE, 10)
+    twin = copied(cursor)
+    cursor.close()
+    assert (twin.ofs_begin(), twin.ofs_end()) == (GRANULE, GRANULE + 10)
+    assert bytes(twin.buffer()) == pattern(GRANULE + 10)[GRANULE:]
+    assert not copied(WindowCursor()).is_associated()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copied_buffer_reads_on_its_own(
+    manager: SlidingWindowMapManager, path: Path, copied: Callable[[SlidingWindowMapBuffer], SlidingWindowMapBuffer]
+) -> None:
+    buffer = SlidingWindowMapBuffer(manager.make_cursor(path), 3, 5 * GRANULE)
+    twin = copied(buffer)
+    buffer.end_access()
+    assert twin[:] == pattern(5 * GRANULE + 3)[3:]
+    assert len(copied(SlidingWindowMapBuffer())) == 0
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copied_file_object_has_a_position_of_its_own(
+    manager: SlidingWindowMapManager, path: Path, copied: Callable[[io.BufferedReader], io.BufferedReader]
+) -> None:
+    with manager.open(path) as file:
+        file.seek(GRANULE)
+        with copied(file) as twin:
+            assert file.read(3) == twin.read(3) == pattern(GRANULE + 3)[GRANULE:]
+            file.seek(0)
+            assert twin.tell() == GRANULE + 3
+    with pytest.raises(ValueError, match="closed file"):
+        copied(file)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copied_region_is_the_same(
+    manager: SlidingWindowMapManager, path: Path, copied: Callable[[object], object]
+) -> None:
+    """Regions are compared by identity."""
+    region = manager.make_cursor(path).use_region(0, 1).region()
+    assert copied(region) is region
+
+
+def test_what_cannot_be_pickled_says_so(manager: SlidingWindowMapManager, path: Path) -> None:
+    """In one sentence, as a TypeError."""
+    cursor = manager.make_cursor(path).use_region(0, 1)
+    reader = CutsOneWindow(-1)
+    vars(reader)["lock"] = threading.Lock()
+    with (
+        open_descriptor(path) as descriptor,
+        SlidingWindowMapManager(observer=lambda _: None) as observed,
+        SlidingWindowMapManager(reader=reader) as read,
+    ):
+        for thing, why in (
+            (manager.make_cursor(descriptor), f"descriptor .* number {descriptor} means another file"),
+            (SlidingWindowMapBuffer(manager.make_cursor(descriptor)), "made from a descriptor"),
+            (manager.open(descriptor), "made from a descriptor"),
+            (observed, "because its observer cannot"),
+            (observed.make_cursor(path), "because its observer cannot"),
+            (read.open(path), "because its reader cannot"),
+            (cursor.region(), "a region cannot be pickled, since it is mapped in this process"),
+            (cursor.buffer(), "cannot pickle .*memoryview"),
+            (next(SlidingWindowMapBuffer(cursor).finditer(b".", longest=1)), "cannot pickle 're.Match'"),
+        ):
+            with pytest.raises(TypeError, match=why) as caught:
+                pickle.dumps(thing)
+            assert "\n" not in str(caught.value)
+
+
+def test_an_observer_that_pickles_is_no_hindrance(path: Path) -> None:
+    with SlidingWindowMapManager(observer=ignore) as manager:
+        assert pickle.loads(pickle.dumps(manager.make_cursor(path))).read(0, 3) == pattern(3)
+
+
+def test_a_closed_manager_cannot_be_pickled(manager: SlidingWindowMapManager, path: Path) -> None:
+    """What was pickled before has the closed manager here, and says so when it is used."""
+    cursor = manager.make_cursor(path)
+    pickled = pickle.dumps((manager, cursor))
+    manager.close()
+    for thing in (manager, cursor):
+        with pytest.raises(ManagerClosedError):
+            pickle.dumps(thing)
+    same, twin = pickle.loads(pickled)
+    assert same is manager
+    with pytest.raises(ManagerClosedError):
+        twin.read(0, 1)
+
+
+def test_a_pickle_keeps_no_manager_alive(path: Path) -> None:
+    """Nor does the list of those that were pickled remember it."""
+    manager = SlidingWindowMapManager()
+    known = len(pickling._managers)
+    pickled = [pickle.dumps((manager, manager.make_cursor(path))) for _ in range(3)]
+    assert len(pickling._managers) == known + 1
+    alive = weakref.ref(manager)
+    gc.disable()
+    try:
+        del manager
+        assert alive() is None
+    finally:
+        gc.enable()
+    assert len(pickling._managers) == known
+    one, cursor = pickle.loads(pickled[0])
+    two, _ = pickle.loads(pickled[1])
+    assert one is two
+    assert cursor.read(0, 3) == pattern(3)
+    assert one.stats().kept_descriptors == 1
+
+
+def test_an_entry_of_scandir_travels_as_its_path(manager: SlidingWindowMapManager, path: Path) -> None:
+    """It is a path that does not pickle."""
+    with os.scandir(path.parent) as entries:
+        (entry,) = entries
+    twin = pickle.loads(pickle.dumps(manager.make_cursor(entry)))
+    assert (twin.path(), twin.read(0, 3)) == (str(path), pattern(3))
+
+
+def test_an_unused_cursor_is_as_small_as_before(manager: SlidingWindowMapManager, path: Path) -> None:
+    """The arrival stands where a descriptor's state would."""
+    cursor = manager.make_cursor(path)
+    twin: WindowCursor = pickle.loads(pickle.dumps(cursor))
+    assert twin._state.__sizeof__() == cursor._state.__sizeof__()
