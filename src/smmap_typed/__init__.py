@@ -94,6 +94,7 @@ __all__ = [
     "SlidingWindowMapManager",
     "SmmapError",
     "StaticWindowMapManager",
+    "UnsizedFileError",
     "Window",
     "WindowCursor",
     "align_to_mmap",

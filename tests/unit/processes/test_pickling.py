@@ -50,7 +50,9 @@ EXAMPLES: list[object] = [
     Window(4096, 10),
     FileStats("/a", 10, 10, 1, 0, 1, 0),
     RegionStats("/a", 10, Window(0, 10), 1, has_views=False, age=0.5, turn=None),
-    ManagerStats(1, 2, 3, 4, 5, 6, 0.5, *range(7, 20), (FileStats(b"/a", 1, 1, 1, 0, 1, 0),)),
+    ManagerStats(
+        1, 2, 3, 4, 5, 6, 0.5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, (FileStats(b"/a", 1, 1, 1, 0, 1, 0),)
+    ),
     RegionMapped("/a", Window(0, 10), 0.5),
     RegionUnmapped("/a", Window(0, 10), "evicted"),
     LimitReached("memory", 10, 20, hard=False),
