@@ -59,6 +59,9 @@ def call_that_needs(name: str, manager: SlidingWindowMapManager, path: Path, des
     if name == "posix_fadvise":
         manager.make_cursor(path).prefetch(0, len(content))
         return True
+    if name == "preadv":
+        manager.make_cursor(path).prefetch(0, len(content), wait=True)
+        return True
     if name == "mmap.close":
         manager.make_cursor(path).use_region(0)
         return manager.collect() == 1

@@ -1,5 +1,6 @@
 """What all tests share: content that tells where a byte came from, and the kernel as the judge."""
 
+import copy
 import errno
 import mmap
 import os
@@ -255,7 +256,8 @@ class Fault(Generic[P, T]):
             return self._real(*args, **kwargs)
         if self._after:
             self._real(*args, **kwargs)
-        raise self._error
+        # Not the one that is kept: its traceback would keep the library's frames, and they what they refer to.
+        raise copy.copy(self._error)
 
 
 def opcodes_of(act: Callable[[], object]) -> int:

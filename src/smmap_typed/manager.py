@@ -282,6 +282,11 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         out. An error that it raises goes to ``sys.unraisablehook``.
     :param advice: how files will be read: ``"normal"``, ``"sequential"``, ``"random"`` or ``"willneed"``. The manager
         passes it to the kernel for each window that it maps, where there is ``madvise``; a copy gets no advice.
+    :param reads: how ``read``, buffers and file objects get their bytes: ``"auto"`` to copy from a mapped window what
+        is known to be in memory, and to read the rest by a descriptor; ``"pread"`` to read all by a descriptor, so that
+        nothing that happens to the file can kill the process in a read. Windows for views are mapped all the same.
+    :param populate: whether a request with a size, of ``use_region`` or ``view``, is brought into memory before it is
+        handed out, as ``prefetch(..., wait=True)`` does. It makes each such call slower, a hit, too.
     :raises ValueError: if an argument is out of its range, or not one of the names listed here.
     :raises TypeError: if an argument is of a wrong type.
 

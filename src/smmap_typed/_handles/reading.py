@@ -347,19 +347,15 @@ def _prefetch_from(state: CursorState, file: File, offset: int, stop: int, *, wa
     if wait:
         _populate(state, file, offset, stop)
         return
-    _read_ahead(state.pool.descriptor_of(state, file, newest=state._file is None), offset, stop)
-
-
-def _read_ahead(descriptor: Descriptor, offset: int, stop: int) -> None:
-    """Ask the kernel to read ahead.
-
-    The caller's reference keeps the descriptor open: compiled code drops a name after its last use, and would close
-    the descriptor before the system call.
-    """
-    number = descriptor.number
-    # If both ends are in the page cache, usually all of the bytes are.
-    if not (_platform.is_cached(number, offset) and _platform.is_cached(number, stop - 1)):
-        _platform.read_ahead(number, stop - offset, offset)
+    # A list keeps it open during the calls, in compiled code, too, and no longer, whatever keeps a traceback.
+    kept = [state.pool.descriptor_of(state, file, newest=state._file is None)]
+    try:
+        number = kept[0].number
+        # If both ends are in the page cache, usually all of the bytes are.
+        if not (_platform.is_cached(number, offset) and _platform.is_cached(number, stop - 1)):
+            _platform.read_ahead(number, stop - offset, offset)
+    finally:
+        kept.clear()
 
 
 def _populate(state: CursorState, file: File, offset: int, stop: int) -> None:
@@ -379,7 +375,7 @@ def _populate(state: CursorState, file: File, offset: int, stop: int) -> None:
         for _view in pieces(state, file, offset, stop):
             pass
         return
-    # A list keeps it open during the call, in compiled code, too, and no longer, whatever keeps a traceback.
+    # See ``_prefetch_from``.
     kept = [descriptor]
     del descriptor
     try:

@@ -190,10 +190,10 @@ def _opened(manager: SlidingWindowMapManager, path: str, opened: ExitStack) -> t
     cursor = manager.make_cursor(mappable_input(opened).fileno() if is_input else path)
     try:
         size = cursor.file_size()
-        # In this thread, which may read the file in another way. Each call is one step, which does not move the cursor,
-        # so that threads may share it.
+        # The last byte tells whether the size is true. Each call is one step, which does not move the cursor, so that
+        # threads may share it.
         if size <= _PIECE:
-            cursor.read(0, 1)
+            cursor.read(max(size - 1, 0), 1)
     except UnsizedFileError:
         # A file of /proc or /sys.
         with open(path, "rb") as file:

@@ -17,7 +17,7 @@ Name = Literal["mmap", "pread", "auto"]
 READERS: Final[list[Name]] = ["mmap", "pread", "auto"]
 FIRST_USES: Final[dict[str, Callable[[WindowCursor], object]]] = {
     "use_region": lambda cursor: cursor.use_region(0, 10),
-    "read": lambda cursor: cursor.read(0, 10),
+    "read": lambda cursor: cursor.read(0, 5000),
     "view": lambda cursor: cursor.view(0, 10),
     "buffer": SlidingWindowMapBuffer,
     "file_size": lambda cursor: cursor.file_size(),

@@ -204,7 +204,7 @@ def test_what_can_never_fit_evicts_nothing(tmp_path: Path) -> None:
     write_pattern(tmp_path / "big", 8 * GRANULE)
     with SlidingWindowMapManager(0, 2 * GRANULE, strict_memory=True) as manager:
         manager.make_cursor(tmp_path / "small").use_region().close()
-        with pytest.raises(OSError, match=f"max_memory_size is {2 * GRANULE}"):
+        with pytest.raises(OSError, match=f"max_memory_size, which is {2 * GRANULE}"):
             manager.make_cursor(tmp_path / "big").use_region()
         assert manager.num_file_handles() == 1
 
