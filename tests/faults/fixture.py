@@ -288,12 +288,19 @@ def refused(code: int) -> Generator[None]:
         raise AssertionError(f"no {errno.errorcode[code]}")
 
 
+def _is_explained(caught: BaseException, error: BaseException) -> bool:
+    """Whether ``caught`` is as ``error`` was raised, except that the library says what it tried."""
+    if isinstance(caught, OSError) and isinstance(error, OSError) and caught.strerror and error.strerror:
+        return caught.errno == error.errno and caught.strerror.startswith(error.strerror)
+    return caught.args == error.args
+
+
 def attempt(act: Callable[[], None], error: BaseException) -> bool:
     """Do ``act``; whether it raised what equals ``error``. Any other error is the test's."""
     try:
         act()
     except BaseException as caught:
-        if type(caught) is not type(error) or caught.args != error.args:
+        if type(caught) is not type(error) or not _is_explained(caught, error):
             raise
         return True
     finally:

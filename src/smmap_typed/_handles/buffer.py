@@ -143,7 +143,7 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
             return "the cursor has no file; get one from make_cursor()"
         file_size = own._state.file(flags).size
         length = min(size, file_size - offset)
-        if length < 0 or offset == file_size:
+        if length < 0 or offset == file_size > 0:
             return f"offset {offset} is not inside the file of {file_size} bytes"
         own.use_region(offset, length, flags)
         self._replace(own, Span(own._state, offset, length, flags))

@@ -269,7 +269,7 @@ class Model(Regions):
             if twin.source is None:
                 raise Refusal(ValueError)
             length = min(size, self.file_size(twin) - offset)
-            if length < 0 or offset == self.file_size(twin):
+            if length < 0 or offset == self.file_size(twin) > 0:
                 raise Refusal(ValueError)
             self.use_region(twin, offset, length)
         except Refusal:
