@@ -188,15 +188,17 @@ def test_a_sparse_file_of_three_tebibytes_is_read_at_any_offset(tmp_path: Path) 
 
 
 def test_an_empty_file_leaves_the_cursor_invalid(tmp_path: Path, manager: SlidingWindowMapManager) -> None:
-    """Not a defect: an empty file has no window, costs nothing, and has no buffer."""
+    """Not a defect: an empty file has no window, costs nothing, and its buffer has length 0, as ``bytes`` would."""
     path = tmp_path / "empty"
     path.touch()
     cursor = manager.make_cursor(path).use_region()
     assert (cursor.is_valid(), cursor.size(), cursor.file_size()) == (False, 0, 0)
     assert (cursor.read(0, 10), bytes(cursor.view(0, 10))) == (b"", b"")
     assert manager.num_file_handles() == 0
-    with pytest.raises(ValueError, match="not inside the file of 0 bytes"):
-        SlidingWindowMapBuffer(cursor)
+    buffer = SlidingWindowMapBuffer(cursor)
+    assert (len(buffer), bytes(buffer), buffer[:]) == (0, b"", b"")
+    with pytest.raises(ValueError, match="offset 1 is not inside the file of 0 bytes"):
+        SlidingWindowMapBuffer(cursor, 1)
 
 
 LIVES_AT_EXIT = """
