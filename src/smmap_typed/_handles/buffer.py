@@ -109,7 +109,11 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
         length = min(size, file_size - offset)
         if length < 0 or offset == file_size:
             return f"offset {offset} is not inside the file of {file_size} bytes"
-        own.use_region(offset, length, flags)
+        if own._state.pool.populates:
+            # Nobody has asked for the bytes yet.
+            own._state.move(offset, length, flags)
+        else:
+            own.use_region(offset, length, flags)
         self._replace(own, Span(own._state, offset, length, flags))
         return ""
 

@@ -129,7 +129,7 @@ class WindowCursor:
             # This name would keep the old window pinned during the move.
             del view
             if state.pool.populates and size:
-                reading.prefetch(state, natural("offset", offset), natural("size", size), wait=True)
+                reading.populate(state, natural("offset", offset), natural("size", size))
             state.move(offset, size, flags)
         return self
 
