@@ -102,8 +102,10 @@ class _FileReader:
             if done == size:
                 break
             if done == before:
+                # It may end before the offset, and may have grown again since.
+                end = min(os.fstat(descriptor).st_size, offset + done)
                 raise FileChangedError(
-                    source.target, f"it ends at {offset + done} bytes, and had {seen.size} when the cursor looked"
+                    source.target, f"it ends at {end} bytes, and had {seen.size} when the cursor looked"
                 )
             before = done
             room = target[done : done + _MOST_AT_ONCE]
