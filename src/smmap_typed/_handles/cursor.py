@@ -144,8 +144,10 @@ class WindowCursor:
     def buffer(self) -> memoryview:
         """A view of the bytes that the cursor is on, read-only and without a copy.
 
-        The bytes stay mapped while the view lives, even if the cursor moves on. Reading past the end of a file that
-        was truncated kills the process with SIGBUS, as with any map; ``reader="pread"`` avoids that.
+        The bytes stay mapped while the view lives, even if the cursor moves on. Touching bytes that are not in memory
+        waits for storage with the GIL held, and SIGBUS kills the process if the storage fails or the file was
+        truncated, as with any map. ``prefetch(..., wait=True)`` brings the bytes into memory first; with
+        ``reader="pread"`` they always are.
 
         :raises CursorInvalidError: if the cursor is on no region.
         """

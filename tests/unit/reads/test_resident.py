@@ -233,3 +233,15 @@ def test_what_is_known_is_forgotten_when_pages_were_taken_back(path: Path, monke
         check_invariants(manager)
         manager.reset_stats()
         assert manager.stats().marks_forgotten == 0
+
+
+def test_the_pages_of_a_copy_are_never_forgotten(path: Path) -> None:
+    """They are the process's own; and every manager that is told forgets those of maps."""
+    for reader, is_known in (("mmap", False), ("pread", True)):
+        with SlidingWindowMapManager(2 * GRANULE, reader="pread" if reader == "pread" else "mmap") as manager:
+            assert manager.make_cursor(path).read(5, 9) == pattern(9, 0, 5)
+            (frame,) = manager._pool.tables.frames.values()
+            assert frame.resident.holds(5, 14)
+            manager._pool.forget_resident()
+            assert frame.resident.holds(5, 14) == is_known
+            assert manager.stats().marks_forgotten == 1
