@@ -50,8 +50,8 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
     :raises ValueError: if a number is negative, or if ``offset`` is at or past the end of the file.
     :raises OSError: for the reasons listed at ``WindowCursor.use_region``.
 
-    Bytes that are not known to be in memory are read by a descriptor, without the GIL, as ``WindowCursor.read`` does: an
-    error of the storage is an OSError, and a truncated file a FileChangedError. Such a read unmaps nothing.
+    Bytes that are not known to be in memory are read by a descriptor, without the GIL, as ``WindowCursor.read`` does:
+    an error of the storage is an OSError, and a truncated file a FileChangedError. Such a read unmaps nothing.
 
     Any number of threads may read one buffer at once. With a reader that cannot read at an offset, each pins a window
     while it reads, so the handle limit must allow one window per thread. An iterator keeps to the bytes that the buffer
