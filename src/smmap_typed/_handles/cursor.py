@@ -6,6 +6,7 @@ the hit is implemented here.
 
 import mmap
 import os
+from time import monotonic
 from types import TracebackType
 from typing import Self, SupportsIndex, final
 
@@ -223,8 +224,13 @@ class WindowCursor:
             frame = placement[1]
             run = frame.resident.run
             stop = offset + size
-            # A hit: the bytes are known to be in memory.
-            if run.begin <= offset < stop <= run.end and size <= MOST_COPIED:
+            # A hit: the bytes are known to be in memory. Now and then it is not taken, so that a reader who has nothing
+            # but hits notices that the kernel has taken pages back.
+            if (
+                run.begin <= offset < stop <= run.end
+                and size <= MOST_COPIED
+                and monotonic() < state.pool.ageing.next_look
+            ):
                 mapping = frame.mapping
                 if mapping is not None:
                     try:

@@ -245,3 +245,18 @@ def test_the_pages_of_a_copy_are_never_forgotten(path: Path) -> None:
             manager._pool.forget_resident()
             assert frame.resident.holds(5, 14) == is_known
             assert manager.stats().marks_forgotten == 1
+
+
+@pytest.mark.pure
+def test_a_reader_who_has_nothing_but_hits_notices_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or each of its reads could be a page fault, for ever."""
+    faults = Faults(monkeypatch)
+    with SlidingWindowMapManager(2 * GRANULE) as manager:
+        cursor = manager.make_cursor(path).use_region(0, 16)
+        cursor.read(5, 9)
+        for grown in (0, 0, 1):
+            faults.count += grown
+            assert manager.stats().marks_forgotten == 0
+            manager._pool.ageing.next_look = 0.0
+            assert cursor.read(5, 9) == pattern(9, 0, 5)
+        assert manager.stats().marks_forgotten == 1
