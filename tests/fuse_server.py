@@ -38,14 +38,21 @@ _ENTRY: Final = struct.Struct("<QQQQII")
 _ATTRIBUTES_VALID: Final = struct.Struct("<QII")
 _OPENED: Final = struct.Struct("<QIi")
 _READ: Final = struct.Struct("<QQI")
-_FAULTS: Final = struct.Struct("<dI")
+_ORDERS: Final = struct.Struct("<d?IQQ")
+_COUNT: Final = struct.Struct("<Q")
 
+_READ_CODE: Final = 15
 _ROOT: Final = 1
 _PROTOCOL: Final = (7, 31)
 _ASYNC_READ: Final = 1 << 0
 _AUTO_INVAL_DATA: Final = 1 << 12
 _DIRECT_IO: Final = 1 << 0
 _LONGEST_REQUEST: Final = 1 << 20
+_EVERYTHING: Final = 1 << 62
+_SECONDS: Final = 60
+"""When a server that nobody ended is ended."""
+_PATIENCE: Final = 10.0
+"""Seconds after which reads that are held fail. A page fault that waits for one cannot be ended from outside."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +65,48 @@ class Whims:
     """Whether mtime and ctime are the same for all files, for ever."""
     direct_io: bool = False
     """Files that nobody can map."""
+    reads_ahead: bool = True
+    """Whether the kernel reads more than it was asked for."""
 
 
 class FuseMount:
     """A mounted file system: where it is, the folder behind it, and what becomes of reads from here on."""
 
-    def __init__(self, path: Path, behind: Path, faults: mmap.mmap) -> None:
+    def __init__(self, path: Path, behind: Path, shared: mmap.mmap, commands: int, arrivals: int) -> None:
         self.path: Final = path
         self.behind: Final = behind
-        self._faults: Final = faults
+        self._shared: Final = shared
+        self._commands: Final = commands
+        self._arrivals: Final = arrivals
 
-    def disturb_reads(self, *, delay: float = 0.0, error: int = 0) -> None:
-        """Answer each read of the kernel after so many seconds, or with this error number. Its page cache stays."""
-        self._faults[: _FAULTS.size] = _FAULTS.pack(delay, error)
+    def disturb_reads(
+        self, *, delay: float = 0.0, error: int = 0, begin: int = 0, end: int = _EVERYTHING, holds: bool = False
+    ) -> None:
+        """Say what becomes of the kernel's reads from here on. What is in its page cache stays.
+
+        They are answered after ``delay`` seconds; with this ``error`` number if they touch the bytes from ``begin`` to
+        ``end``; or not before ``release_reads`` if the server ``holds`` them.
+        """
+        self._shared[: _ORDERS.size] = _ORDERS.pack(delay, holds, error, begin, end)
+
+    @contextmanager
+    def held_reads(self) -> Generator[None]:
+        """Let the server answer no read before the end of the block, where it answers all of them."""
+        self.disturb_reads(holds=True)
+        try:
+            yield
+        finally:
+            self.disturb_reads()
+            os.write(self._commands, b"release")
+
+    def wait_for_read(self) -> None:
+        """Return as soon as one more read waits in the server. Other threads go on meanwhile."""
+        assert os.read(self._arrivals, 1), "the server has ended"
+
+    def count_reads(self) -> int:
+        """How many reads the kernel has asked the server for."""
+        (count,) = _COUNT.unpack_from(self._shared, _ORDERS.size)
+        return int(count)
 
 
 @contextmanager
@@ -85,23 +121,27 @@ def fuse_mount(folder: Path, whims: Whims | None = None) -> Generator[FuseMount]
     except OSError as error:
         pytest.skip(f"the system gives no FUSE: {error}")
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0"
-    with mounted("fuse", path, options), mmap.mmap(-1, _FAULTS.size) as faults:
-        ended, end = os.pipe()
+    with mounted("fuse", path, options), mmap.mmap(-1, _ORDERS.size + _COUNT.size) as shared:
+        inbox, commands = os.pipe()
+        arrivals, outbox = os.pipe()
+        mount = FuseMount(path, behind, shared, commands, arrivals)
+        mount.disturb_reads()
         server = os.fork()
         if server == 0:
-            _end_as_server(_Server(device, behind, whims or Whims(), faults), ended)
+            _end_as_server(_Server(device, behind, whims or Whims(), shared, outbox), inbox)
         # Only the server has them, so that the kernel ends all waiting when it is gone.
-        os.close(device)
-        os.close(ended)
+        for descriptor in (device, inbox, outbox):
+            os.close(descriptor)
         try:
-            yield FuseMount(path, behind, faults)
+            yield mount
         finally:
             # Not killed: what measures coverage there has a file to write.
-            os.close(end)
+            os.close(commands)
             os.waitpid(server, 0)
+            os.close(arrivals)
 
 
-def _end_as_server(server: "_Server", ended: int) -> None:
+def _end_as_server(server: "_Server", inbox: int) -> None:
     """Answer requests until the mount's owner is gone, or says so, and end this process."""
     if sys.platform != "linux":
         raise NotImplementedError
@@ -110,11 +150,12 @@ def _end_as_server(server: "_Server", ended: int) -> None:
     signal.alarm(SECONDS)
     try:
         # What the test has open is not the server's, and a pipe that it waits on would stay open.
-        first, second = sorted((server.device, ended))
-        os.closerange(3, first)
-        os.closerange(first + 1, second)
-        os.closerange(second + 1, 4096)
-        server.serve(ended)
+        last = 2
+        for kept in sorted((server.device, server.outbox, inbox)):
+            os.closerange(last + 1, kept)
+            last = kept
+        os.closerange(last + 1, 4096)
+        server.serve(inbox)
     finally:
         os._exit(0)
 
@@ -128,11 +169,13 @@ class _Refused(Exception):  # noqa: N818 - an answer
 
 
 class _Server:
-    def __init__(self, device: int, behind: Path, whims: Whims, faults: mmap.mmap) -> None:
+    def __init__(self, device: int, behind: Path, whims: Whims, shared: mmap.mmap, outbox: int) -> None:
         self.device: Final = device
+        self.outbox: Final = outbox
         self._behind: Final = behind
         self._whims: Final = whims
-        self._faults: Final = faults
+        self._shared: Final = shared
+        self._held: Final[list[bytes]] = []
         self._looks: Final = itertools.count(1000)
         # An O_PATH descriptor for each file that was ever looked up, so that its number is not used again.
         self._nodes: Final[dict[int, int]] = {}
@@ -142,26 +185,48 @@ class _Server:
             3: self._get_attributes,
             5: self._read_link,
             14: self._open,
-            15: self._read,
+            _READ_CODE: self._read,
             18: self._release,
             26: self._initialise,
         }
 
-    def serve(self, ended: int) -> None:
-        """Answer requests until there is something to read from ``ended``, or its other end is closed."""
+    def serve(self, inbox: int) -> None:
+        """Answer requests until the other end of ``inbox`` is closed; at a command from there, those that are held."""
         if sys.platform != "linux":
             raise NotImplementedError
         self._nodes[_ROOT] = os.open(self._behind, os.O_PATH)
-        while ended not in select([self.device, ended], [], [])[0]:
+        while True:
+            ready = select([self.device, inbox], [], [], _PATIENCE if self._held else None)[0]
+            if not ready:
+                # The owner waits for itself.
+                self._shared[: _ORDERS.size] = _ORDERS.pack(0.0, False, errno.EIO, 0, _EVERYTHING)
+            if inbox in ready and not os.read(inbox, 64):
+                return
+            if inbox in ready or not ready:
+                while self._held:
+                    self._answer(self._held.pop())
+                continue
             # A request that was given up meanwhile is none.
             with suppress(FileNotFoundError, InterruptedError):
-                self._answer(os.read(self.device, _LONGEST_REQUEST))
+                self._receive(os.read(self.device, _LONGEST_REQUEST))
+
+    def _receive(self, request: bytes) -> None:
+        _, code, *_ = _REQUEST.unpack_from(request)
+        # FORGET, INTERRUPT and BATCH_FORGET want no answer.
+        if code in (2, 36, 42):
+            return
+        if code == _READ_CODE:
+            (count,) = _COUNT.unpack_from(self._shared, _ORDERS.size)
+            _COUNT.pack_into(self._shared, _ORDERS.size, count + 1)
+            _, holds, *_ = _ORDERS.unpack_from(self._shared)
+            if holds:
+                self._held.append(request)
+                os.write(self.outbox, b"!")
+                return
+        self._answer(request)
 
     def _answer(self, request: bytes) -> None:
         _, code, unique, node, *_ = _REQUEST.unpack_from(request)
-        # FORGET, INTERRUPT and BATCH_FORGET want none.
-        if code in (2, 36, 42):
-            return
         number, answer = 0, b""
         try:
             answer = self._calls[code](node, request[_REQUEST.size :])
@@ -171,9 +236,9 @@ class _Server:
             number = errno.ENOSYS
         except OSError as error:
             number = error.errno or errno.EIO
-        delay, _ = _FAULTS.unpack_from(self._faults)
+        delay, *_ = _ORDERS.unpack_from(self._shared)
         whole = _ANSWER.pack(_ANSWER.size + len(answer), -number, unique) + answer
-        if code == 15 and delay:
+        if code == _READ_CODE and delay:
             threading.Timer(delay, self._send, [whole]).start()
         else:
             self._send(whole)
@@ -184,7 +249,7 @@ class _Server:
             os.write(self.device, answer)
 
     def _initialise(self, _: int, arguments: bytes) -> bytes:
-        (read_ahead,) = struct.unpack_from("<8xI", arguments)
+        (read_ahead,) = struct.unpack_from("<8xI", arguments) if self._whims.reads_ahead else (0,)
         return _INIT.pack(*_PROTOCOL, read_ahead, _ASYNC_READ | _AUTO_INVAL_DATA, 16, 12, 1 << 16, 1, 0, 0, 0)
 
     def _look_up(self, node: int, arguments: bytes) -> bytes:
@@ -214,8 +279,8 @@ class _Server:
         if sys.platform != "linux":
             raise NotImplementedError
         opened, offset, size = _READ.unpack_from(arguments)
-        _, error = _FAULTS.unpack_from(self._faults)
-        if error:
+        _, _, error, begin, end = _ORDERS.unpack_from(self._shared)
+        if error and offset < end and begin < offset + size:
             raise _Refused(error)
         return os.pread(opened, size, offset)
 

@@ -126,9 +126,10 @@ class _FileReader:
             if done == before:
                 if _ends_before_its_size(descriptor, seen):
                     raise UnsizedFileError(source.label(descriptor), seen.size)
+                # It may end before the offset, and may have grown again since.
+                end = min(os.fstat(descriptor).st_size, offset + done)
                 raise FileChangedError(
-                    source.label(descriptor),
-                    f"it ends at {offset + done} bytes, and had {seen.size} when the cursor looked",
+                    source.label(descriptor), f"it ends at {end} bytes, and had {seen.size} when the cursor looked"
                 )
             before = done
             room = target[done : done + _MOST_AT_ONCE]

@@ -54,8 +54,12 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
     A buffer pickles as its cursor does, with its offset and size. A copy, also a deep one, reads the same bytes through
     a cursor of its own.
 
-    Any number of threads may read one buffer at once. Each pins a window while it reads, so the handle limit must allow
-    one window per thread. An iterator keeps to the bytes that the buffer was bound to when the iteration began.
+    Bytes that are not known to be in memory are read by a descriptor, without the GIL, as ``WindowCursor.read`` does:
+    an error of the storage is an OSError, and a truncated file a FileChangedError. Such a read unmaps nothing.
+
+    Any number of threads may read one buffer at once. With a reader that cannot read at an offset, each pins a window
+    while it reads, so the handle limit must allow one window per thread. An iterator keeps to the bytes that the buffer
+    was bound to when the iteration began.
     """
 
     __slots__ = ("__weakref__", "_cursor")
@@ -145,7 +149,11 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
         length = min(size, file_size - offset)
         if length < 0 or offset == file_size > 0:
             return f"offset {offset} is not inside the file of {file_size} bytes"
-        own.use_region(offset, length, flags)
+        if own._state.pool.populates:
+            # Nobody has asked for the bytes yet.
+            own._state.move(offset, length, flags)
+        else:
+            own.use_region(offset, length, flags)
         self._replace(own, Span(own._state, offset, length, flags))
         return ""
 

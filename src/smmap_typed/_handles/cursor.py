@@ -6,6 +6,7 @@ the hit is implemented here.
 
 import mmap
 import os
+from time import monotonic
 from types import TracebackType
 from typing import Self, SupportsIndex, final
 
@@ -155,7 +156,7 @@ class WindowCursor:
             # This name would keep the old window pinned during the move.
             del view
             if state.pool.populates and size:
-                reading.prefetch(state, offset, size, wait=True)
+                reading.populate(state, offset, size)
             state.move(offset, size, natural("flags", flags))
         return self
 
@@ -170,8 +171,10 @@ class WindowCursor:
     def buffer(self) -> memoryview:
         """A view of the bytes that the cursor is on, read-only and without a copy.
 
-        The bytes stay mapped while the view lives, even if the cursor moves on. Reading past the end of a file that
-        was truncated kills the process with SIGBUS, as with any map; ``reader="pread"`` avoids that.
+        The bytes stay mapped while the view lives, even if the cursor moves on. Touching bytes that are not in memory
+        waits for storage with the GIL held, and SIGBUS kills the process if the storage fails or the file was
+        truncated, as with any map. ``prefetch(..., wait=True)`` brings the bytes into memory first; with
+        ``reader="pread"`` they always are.
 
         :raises CursorInvalidError: if the cursor is on no region.
         """
@@ -247,8 +250,13 @@ class WindowCursor:
             frame = placement[1]
             run = frame.resident.run
             stop = offset + size
-            # A hit: the bytes are known to be in memory.
-            if run.begin <= offset < stop <= run.end and size <= MOST_COPIED:
+            # A hit: the bytes are known to be in memory. Now and then it is not taken, so that a reader who has nothing
+            # but hits notices that the kernel has taken pages back.
+            if (
+                run.begin <= offset < stop <= run.end
+                and size <= MOST_COPIED
+                and monotonic() < state.pool.ageing.next_look
+            ):
                 mapping = frame.mapping
                 if mapping is not None:
                     try:

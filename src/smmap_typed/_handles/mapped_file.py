@@ -36,8 +36,8 @@ class MappedFile(io.BufferedReader):
     - If the file is replaced or deleted, reads go on in the file that was opened, since the manager keeps a descriptor
       of it open. Where the manager could keep none, a read that needs a new window opens the path again: it raises
       FileChangedError if the path leads to another file or to a shorter one, and OSError if it leads to none.
-    - If the file was truncated, or written to under ``reader="pread"``, a read that needs a new window raises
-      FileChangedError.
+    - If the file was truncated, a read of bytes that were not read before raises FileChangedError. So does a read that
+      needs a new window if the file was written to under ``reader="pread"``.
     - ``fileno`` raises ``io.UnsupportedOperation``: the object owns no descriptor, and the manager may close the one
       that it keeps.
     - Each object pins at most one window; it pins none before the first read and after ``close``.

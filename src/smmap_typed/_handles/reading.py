@@ -28,7 +28,17 @@ from smmap_typed._pool import MOST_COPIED, MOST_UNCOUNTED, Descriptor, File, Fra
 from smmap_typed._source import state_of
 from smmap_typed.readers import PositionalReader
 
-__all__ = ["pieces", "prefetch", "read", "read_from", "readinto_from", "through_windows", "view"]
+__all__ = [
+    "pieces",
+    "populate",
+    "prefetch",
+    "read",
+    "read_from",
+    "readinto_from",
+    "room_for",
+    "through_windows",
+    "view",
+]
 
 # crc32 releases the GIL for more than 5 KiB.
 _TOUCHED: Final = 8192
@@ -46,7 +56,7 @@ def read(state: CursorState, offset: int, size: int) -> bytes:
 
 def _read_whole(state: CursorState, file: File, offset: int, stop: int) -> bytes:
     data = read_from(state, file, offset, stop, 0, False)  # noqa: FBT003 - it stays
-    return through_windows(state, file, offset, stop) if data is None else data
+    return through_windows(state, file, offset, stop, room_for(stop - offset)) if data is None else data
 
 
 def read_from(  # noqa: C901, PLR0911, PLR0912 - one function, since a call costs a tenth of a read
@@ -260,23 +270,20 @@ def _map(
     return frame
 
 
-def through_windows(state: CursorState, file: File, offset: int, stop: int) -> bytes:
-    """Return the bytes from ``offset`` to ``stop``, copied window by window with one pinned at a time."""
-    view, reached = _take(state, file, offset, stop)
-    if reached == stop:
-        data = view.tobytes()
-        view.release()
-        state.trim()
-        return data
-    # BytesIO hands out its memory without another copy. It is allocated before the first byte is read, so that a
-    # request that is too large fails at once. Joining views would pin all the windows at once.
-    sink = io.BytesIO(bytes(stop - offset))
-    sink.write(view)
-    view.release()
-    for piece in pieces(state, file, reached, stop):
-        sink.write(piece)
+def room_for(size: int) -> io.BytesIO:
+    """Return memory for ``size`` bytes, to be allocated before the first byte is read: too many fail at once.
+
+    BytesIO takes over the new object, and gives it back without a copy.
+    """
+    return io.BytesIO(bytes(size))
+
+
+def through_windows(state: CursorState, file: File, offset: int, stop: int, room: io.BytesIO) -> bytes:
+    """Return the bytes from ``offset`` to ``stop``, copied window by window into ``room`` with one pinned at a time."""
+    # Joining views would pin all the windows at once.
+    room.writelines(pieces(state, file, offset, stop))
     state.trim()
-    return sink.getvalue()
+    return room.getvalue()
 
 
 def pieces(state: CursorState, file: File, offset: int, stop: int, *, touches: bool = True) -> Iterator[memoryview]:
@@ -323,13 +330,13 @@ def view(state: CursorState, offset: int, size: int) -> memoryview:
 def _view_from(state: CursorState, file: File, offset: int, stop: int) -> memoryview:
     if offset >= stop:
         return memoryview(b"")
-    if state.pool.populates:
-        _populate(state, file, offset, stop)
     own, grid = state.placement[1], state.pool.grid
     start = grid.start(offset, stop)
     if not own.begin <= offset < stop <= own.live_end and stop > start + grid.size(start, file.size):
         # No single window has all of them.
         return memoryview(_read_whole(state, file, offset, stop))
+    if state.pool.populates:
+        _populate(state, file, offset, stop)
     view, _reached = _take(state, file, offset, stop, touches=False)
     state.trim()
     return view
@@ -339,6 +346,11 @@ def prefetch(state: CursorState, offset: int, size: int, *, wait: bool) -> None:
     """Bring these bytes into the page cache, or ask the kernel to do so."""
     state.pool.check_open()
     state.on_file(lambda file: _prefetch_from(state, file, offset, min(offset + size, file.size), wait=wait))
+
+
+def populate(state: CursorState, offset: int, size: int) -> None:
+    """Bring into memory what a cursor gets that requests these bytes: no more than one window."""
+    prefetch(state, offset, min(size, state.pool.grid.window_size or size), wait=True)
 
 
 def _prefetch_from(state: CursorState, file: File, offset: int, stop: int, *, wait: bool) -> None:

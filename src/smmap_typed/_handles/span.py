@@ -49,8 +49,9 @@ class Span:
         data = reading.read_from(state, file, low, high, self.flags, True)  # noqa: FBT003 - it moves
         if data is not None:
             return data
+        whole = reading.room_for(high - low)
         with self._through_windows(low, high):
-            return reading.through_windows(state, state.file(), low, high)
+            return reading.through_windows(state, state.file(), low, high, whole)
 
     def readinto(self, room: memoryview, low: int) -> int:
         """Fill ``room`` with the bytes from index ``low`` on, and return how many were copied."""
@@ -110,12 +111,12 @@ class Span:
     def picked(self, indices: range) -> bytes:
         """Return the bytes at ``indices``, read in pieces so that a large step over a huge file takes little memory."""
         at_once = max(PIECE // abs(indices.step), 1)
-        parts: list[bytes] = []
+        picked = reading.room_for(len(indices))
         for first in range(0, len(indices), at_once):
             some = indices[first : first + at_once]
             low, high = min(some[0], some[-1]), max(some[0], some[-1])
-            parts.append(self.read(low, high + 1)[:: abs(some.step)][:: 1 if some.step > 0 else -1])
-        return b"".join(parts)
+            picked.write(self.read(low, high + 1)[:: abs(some.step)][:: 1 if some.step > 0 else -1])
+        return picked.getvalue()
 
     def _through_windows(self, low: int, high: int) -> AbstractContextManager[None]:
         """Move to the window that has the bytes between two absolute offsets, or else prepare to read several."""
