@@ -243,7 +243,7 @@ MUTATIONS: Final = (
         "posts a failed load before its map is closed and its handle free",
         (
             Edit(
-                Pool.acquire,
+                Pool._acquire,
                 "if load.mapping is not None:",
                 "tables.finished.append(load)\n                        if load.mapping is not None:",
             ),

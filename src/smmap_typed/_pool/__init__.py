@@ -22,7 +22,7 @@ it up in ``File.windows`` and pins the frame without the lock. **A miss** enters
 again to publish the window. **An eviction** sets the tombstone under the lock (``Tables.begin_unload``), closes the map
 outside, and posts the unload; the next section completes it. **A close with live views** discards each frame. Its map
 becomes a *leftover*, which is counted until its last view is gone. **An exception in the middle** of a section leaves
-``torn`` set, and the next section repairs the tables. In the middle of a load, the ``finally`` of ``Pool.acquire``
+``torn`` set, and the next section repairs the tables. In the middle of a load, the ``finally`` of ``Pool._acquire``
 closes the map and posts what was begun.
 
 The handles use only the names that are exported here.
