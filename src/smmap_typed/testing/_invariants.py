@@ -217,6 +217,16 @@ def _closed_means_empty(pool: Pool) -> Iterator[str]:
         yield f"the manager is closed, and {len(left)} regions and {len(tables.kept)} descriptors are in the tables"
 
 
+def _known_bytes_are_in_their_window(pool: Pool) -> Iterator[str]:
+    """I13: what is known to be in memory lies in its window, and nothing is known where reads touch no map."""
+    for frame in pool.tables.frames.values():
+        run = frame.resident.run
+        if run.begin < run.end and not (frame.begin <= run.begin and run.end <= frame.begin + frame.size):
+            yield f"bytes {run.begin} to {run.end} are known to be in memory, which the region at {frame.begin} has not"
+        if run.begin < run.end and not (pool.copies_from_maps or frame.copied):
+            yield f"bytes of the region at {frame.begin} are known to be in memory, and reads are not to touch a map"
+
+
 def _nothing_is_left_of_this_threads_calls(pool: Pool) -> Iterator[str]:
     """I11: no reservation, load or unload outlives its call, however that ended."""
     me = threading.get_ident()
@@ -260,6 +270,7 @@ _RULES: Final[dict[str, Rule]] = {
     "I7": _unpinned_regions_are_idle,
     "I8": _flights_are_single,
     "I9": _closed_means_empty,
+    "I13": _known_bytes_are_in_their_window,
 }
 IDENTIFIERS: Final = (*_RULES, "I11", "I12")
 """All invariants that can be seen at one instant, which is all but I10. docs/invariants.md has them in words."""

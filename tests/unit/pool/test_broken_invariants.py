@@ -16,6 +16,7 @@ from smmap_typed._pool.frame import TOMBSTONE, Frame
 from smmap_typed._pool.inflight import Load, Unload
 from smmap_typed._pool.pin import Pin
 from smmap_typed._pool.pool import Pool
+from smmap_typed._pool.resident import Run
 from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import InvariantError, _invariants, check_invariants
 from smmap_typed.values import ManagerStats
@@ -202,6 +203,11 @@ BROKEN: Final[list[tuple[str, Break, str]]] = [
         f"the region at {FAR} has a tombstone, and nobody is unmapping it",
     ),
     ("I9", close_but_keep_all, "the manager is closed, and 2 regions and 1 descriptors are in the tables"),
+    (
+        "I13",
+        lambda fixture: setattr(fixture.idle.resident, "run", Run(0, GRANULE)),
+        f"bytes 0 to {GRANULE} are known to be in memory, which the region at {FAR} has not",
+    ),
     (
         "I11",
         lambda fixture: fixture.begin_load(6 * GRANULE),
