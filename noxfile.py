@@ -46,7 +46,9 @@ DOCUMENTATION_TESTS: Final = "tests/unit/project/test_documentation.py"
 SITE_TESTS: Final = "tests/site"
 STUB_TESTS: Final = "tests/unit/project/test_stubs.py"
 BENCHMARK_TESTS: Final = "tests/unit/project/test_benchmarks.py"
-PAGE_TESTS: Final = ("tests/unit/project/test_guarded_fields.py", "tests/unit/project/test_performance_page.py")
+PERFORMANCE_TESTS: Final = "tests/unit/project/test_performance_page.py"
+SESSIONS_OF_THEIR_OWN: Final = (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS, PERFORMANCE_TESTS)
+PAGE_TESTS: Final = "tests/unit/project/test_guarded_fields.py"
 WHEEL_TESTS: Final = "tests/packaging/test_wheels.py"
 # The state machines by themselves: the others show that machines find defects, or bring threads together.
 MACHINE_TESTS: Final = tuple(
@@ -129,14 +131,14 @@ def types(session: nox.Session) -> None:
     for version in (VERSIONS[0], VERSIONS[-1]) if deep else VERSIONS[:1]:
         session.run("pyright", "--pythonversion", version, "--pythonplatform", "Linux")
     session.run("pyright", "--verifytypes", "smmap_typed", "--ignoreexternal")
-    session.run("pytest", STUB_TESTS, BENCHMARK_TESTS)
+    session.run("pytest", STUB_TESTS, BENCHMARK_TESTS, PERFORMANCE_TESTS)
 
 
 @nox.session(python=[*VERSIONS, *FREE_THREADED])
 def unit(session: nox.Session) -> None:
     """Run the unit tests under each interpreter that is here; arguments go to pytest."""
     install(session, "test", "peer")
-    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS)]
+    elsewhere = [f"--ignore={path}" for path in SESSIONS_OF_THEIR_OWN]
     session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", *session.posargs)
 
 
@@ -223,7 +225,7 @@ def compiled(session: nox.Session) -> None:
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install(f"{wheel}[cli]")
     session.run("python", "-c", "import smmap_typed; assert smmap_typed.COMPILED")
-    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS)]
+    elsewhere = [f"--ignore={path}" for path in SESSIONS_OF_THEIR_OWN]
     session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", "tests/stateful", "tests/faults")
     session.run("pytest", "tests/stress", "tests/downstream")
 
@@ -243,7 +245,7 @@ def package(session: nox.Session) -> None:
         shutil.copytree(name, folder / name)
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(name, folder)
-    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS, *PAGE_TESTS)]
+    elsewhere = [f"--ignore={path}" for path in (*SESSIONS_OF_THEIR_OWN, PAGE_TESTS)]
     with session.chdir(folder):
         session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit")
 
@@ -262,7 +264,7 @@ def api(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """See that the unit tests and state machines leave out no line and no branch but those that give a reason."""
     install(session, "test", "peer")
-    elsewhere = [f"--ignore={path}" for path in (DOCUMENTATION_TESTS, STUB_TESTS, BENCHMARK_TESTS)]
+    elsewhere = [f"--ignore={path}" for path in SESSIONS_OF_THEIR_OWN]
     tests = ("pytest", "--numprocesses=auto", "-m", "not untraced", *elsewhere, "tests/unit", *MACHINE_TESTS)
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", *tests, *session.posargs)

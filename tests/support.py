@@ -71,14 +71,17 @@ SYSTEM_CALLS: Final[list[tuple[ModuleType, str]]] = [
 
 def forget_the_page_cache(patch: pytest.MonkeyPatch) -> None:
     """Let nobody find anything in it, so that ``prefetch`` asks the kernel each time."""
-    real = os.preadv
+    if sys.platform != "win32":
+        real = os.preadv
 
-    def find_nothing(descriptor: int, buffers: Sequence[bytearray | memoryview], offset: int, flags: int = 0) -> int:
-        if not flags:
-            return real(descriptor, buffers, offset)
-        raise BlockingIOError(errno.EAGAIN, "not in the page cache")
+        def find_nothing(
+            descriptor: int, buffers: Sequence[bytearray | memoryview], offset: int, flags: int = 0
+        ) -> int:
+            if not flags:
+                return real(descriptor, buffers, offset)
+            raise BlockingIOError(errno.EAGAIN, "not in the page cache")
 
-    patch.setattr(os, "preadv", find_nothing)
+        patch.setattr(os, "preadv", find_nothing)
 
 
 def close_proc(patch: pytest.MonkeyPatch) -> None:

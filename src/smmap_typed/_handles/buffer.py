@@ -22,8 +22,8 @@ from smmap_typed._handles.search import (
     bounds,
     content,
     count,
+    first_match,
     last_match,
-    matches,
     needle_of,
     pattern_matches,
 )
@@ -195,7 +195,7 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
 
     @override
     def __contains__(self, value: object) -> bool:
-        if isinstance(value, SupportsIndex):
+        if type(value) is bytes or isinstance(value, SupportsIndex):
             return self.find(value) >= 0
         # memoryview() raises the TypeError. Before CPython 3.12, isinstance(value, Buffer) recognises few of the types
         # that have a buffer.
@@ -249,7 +249,7 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
     def find(self, sub: Needle, start: Index = None, end: Index = None, /) -> int:
         """Return the lowest index at which ``sub`` is found inside ``[start, end)``, or -1. O(bytes)."""
         span = self._span
-        return next(matches(span, needle_of(sub), *bounds(span.length, start, end)), -1)
+        return first_match(span, needle_of(sub), *bounds(span.length, start, end))
 
     def rfind(self, sub: Needle, start: Index = None, end: Index = None, /) -> int:
         """Return the highest index at which ``sub`` is found inside ``[start, end)``, or -1. O(bytes)."""

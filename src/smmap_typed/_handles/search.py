@@ -4,7 +4,7 @@ import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import SupportsIndex, final
+from typing import Final, SupportsIndex, final
 
 from typing_extensions import Buffer
 
@@ -16,6 +16,7 @@ __all__ = [
     "bounds",
     "content",
     "count",
+    "first_match",
     "last_match",
     "matches",
     "needle_of",
@@ -26,8 +27,15 @@ Needle = Buffer | SupportsIndex
 """What can be searched for: a bytes-like object, or one byte as a number."""
 
 
+# Bytes of the first piece of a search. The pieces grow, so that a match that is near costs no copy of what is far.
+_FIRST_PIECE: Final = 4096
+
+
 def needle_of(sub: Needle) -> bytes:
     """Return ``sub`` as bytes; ValueError for a number that is not a byte."""
+    # The usual case. To ask whether an object has the method of a protocol takes longer than a short search.
+    if type(sub) is bytes:
+        return sub
     if isinstance(sub, SupportsIndex):
         number = operator.index(sub)
         if not 0 <= number < 256:  # noqa: PLR2004 - a byte
@@ -57,22 +65,35 @@ def matches(span: Span, needle: bytes, low: int, high: int) -> Iterator[int]:
     if not needle:
         yield from [low] if low <= high else []
         return
+    size = _FIRST_PIECE
     while high - low >= len(needle):
         # Longer than a piece, so that a match may begin in this piece and end in the next.
-        piece = span.read(low, min(low + PIECE + len(needle) - 1, high))
+        piece = span.read(low, min(low + size + len(needle) - 1, high))
         begin = 0
         while (found := piece.find(needle, begin)) >= 0:
             yield low + found
             begin = found + len(needle)
-        low += max(PIECE, begin)
+        low += max(size, begin)
+        size = min(4 * size, PIECE)
+
+
+def first_match(span: Span, needle: bytes, low: int, high: int) -> int:
+    """Return the lowest index at which ``needle`` begins, or -1."""
+    if 0 < len(needle) <= high - low:
+        found, low = span.search_in_window(needle, low, high)
+        if found >= 0:
+            return found
+    return next(matches(span, needle, low, high), -1)
 
 
 def last_match(span: Span, needle: bytes, low: int, high: int) -> int:
     """Return the highest index at which ``needle`` begins, or -1."""
     # The last index at which a match may begin. It goes down by a piece each time.
     last = high - len(needle)
+    size = _FIRST_PIECE
     while last >= low:
-        first = max(last - PIECE + 1, low)
+        first = max(last - size + 1, low)
+        size = min(4 * size, PIECE)
         found = span.read(first, last + len(needle)).rfind(needle)
         if found >= 0:
             return first + found

@@ -98,6 +98,30 @@ class Span:
             view = unshared(view)
         return view[low - frame.begin : high - frame.begin]
 
+    def search_in_window(self, needle: bytes, low: int, high: int) -> tuple[int, int]:
+        """Search the state's own window, as far as it is known to be in memory, without a copy.
+
+        Returns the lowest index from ``low`` on at which ``needle`` begins, or -1; and the index from which to search
+        on. Searches a piece at most, since the search holds the GIL. ``needle`` is not empty, and fits.
+        """
+        # Where there is no GIL, this name keeps the window mapped.
+        placement = self.state.placement
+        frame = placement[1]
+        run = frame.resident.run
+        first = self.begin + low
+        last = min(self.begin + high, run.end, first + PIECE)
+        mapping = frame.mapping
+        if mapping is None or not run.begin <= first <= last - len(needle):
+            return -1, low
+        try:
+            found = mapping.find(needle, first - frame.begin, last - frame.begin)
+        except ValueError:
+            # The map was closed since: see ``Indexed``.
+            return -1, low
+        if found >= 0:
+            return found + frame.begin - self.begin, low
+        return -1, last - self.begin - len(needle) + 1
+
     def pieces(self, low: int, high: int) -> Iterator[bytes]:
         """Yield the bytes between two indices in pieces."""
         for start in range(low, high, PIECE):

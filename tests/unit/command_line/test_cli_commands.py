@@ -11,6 +11,7 @@ import random
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,9 @@ from smmap_typed.cli.finding import Literal, Pattern, Regex, TooLongError, searc
 from smmap_typed.cli.sizes import size_text
 from support import GRANULE, Fault, mapped_bytes_of, mapped_ranges_of, write_pattern
 from terminals import ENTRY_POINT, run, run_on_terminal
+
+# What it takes to judge is POSIX; the type checkers pass over the rest on Windows.
+assert sys.platform != "win32"
 
 P = ParamSpec("P")
 T = TypeVar("T")
