@@ -23,7 +23,7 @@ the file cannot be read."""
 _READ_SIZE: Final = parse_size("4KiB")
 _ROWS: Final = 8
 # Lines of text around the picture on a narrow terminal, which wraps them, and the line of the cursor.
-_FIGURES: Final = 7
+_FIGURES: Final = 11
 _PIPED_WIDTH: Final = 72
 _FRAME_SECONDS: Final = 0.1
 
@@ -116,6 +116,11 @@ class _Scene:
             *textwrap.wrap(f"newest {new} to oldest {old} of {mapped}, {none} not mapped", width),
             *textwrap.wrap(
                 f"{reads} reads, {hits:.1f} % in mapped windows, {stats.maps} maps, {stats.evictions} evictions", width
+            ),
+            *textwrap.wrap(
+                f"{stats.detached_reads} detached reads ({size_text(stats.detached_bytes)}), "
+                f"{stats.kept_descriptors} descriptors kept, marks forgotten {stats.marks_forgotten} times",
+                width,
             ),
         ]
 

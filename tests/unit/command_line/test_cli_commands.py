@@ -346,7 +346,7 @@ def test_zipf_has_favourites() -> None:
 def test_map_in_a_pipe_is_one_plain_picture(tmp_path: Path) -> None:
     write_pattern(tmp_path / "file", 64 * GRANULE)
     result = run(tmp_path, "map", *SMALL, "--max-memory", str(8 * GRANULE), "--reads", "64", "file")
-    title, drawn, _, figures = result.stdout.decode().splitlines()
+    title, drawn, _, figures, *_ = result.stdout.decode().splitlines()
     assert title == f"file: {size_text(64 * GRANULE)}, windows of {size_text(2 * GRANULE)}"
     assert drawn == "·" * 56 + "░░▒▒▓▓██"
     assert figures == "64 reads, 50.0 % in mapped windows, 32 maps, 28 evictions"
