@@ -152,8 +152,7 @@ class Model(Regions):
         if self.disk.is_overlay and self.copies_from_maps and not self.copies and self.is_changed(seen):
             # From now on the descriptor may read a copy, and map the original.
             return None
-        self.detached_reads += 1
-        self.detached_bytes += end - offset
+        self.note_detached(end - offset)
         if region is None:
             region = self._map_if_room(cursor, seen, offset, end, moves=moves)
         else:

@@ -207,6 +207,11 @@ class Regions:
         """Count one acquisition, if there is a region."""
         self.acquisitions += region is not None
 
+    def note_detached(self, nbytes: int) -> None:
+        """Count a read by a descriptor."""
+        self.detached_reads += 1
+        self.detached_bytes += nbytes
+
     def reset_stats(self) -> None:
         """Clear the counters."""
         self.maps = len(self.regions)

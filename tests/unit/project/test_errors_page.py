@@ -206,7 +206,7 @@ def interrupted(folder: Path, watch: Watch) -> None:
     manager = SlidingWindowMapManager(W)
     real = mmap.mmap
 
-    def strike(*args: int, **options: int) -> mmap.mmap:
+    def strike(*args: int, **options: bool) -> mmap.mmap:  # as narrow as the narrowest of its options
         mmap.mmap = real  # type: ignore[misc]
         watch(None, lambda: manager.make_cursor(folder / "file").use_region(0, 5))
         return real(*args, **options)
