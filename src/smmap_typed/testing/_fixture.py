@@ -88,7 +88,7 @@ class Fixture(RuleBasedStateMachine):
             self.disk,
             settings.window(),
             settings.memory(),
-            settings.max_open_handles,
+            settings.handles(),
             strict=settings.strict_memory,
             copies=copies,
             positional=self.manager._pool.positional is not None,

@@ -4,6 +4,7 @@ import sys
 from typing import NamedTuple
 
 from smmap_typed import ALLOCATIONGRANULARITY
+from smmap_typed._arguments import handle_limit
 from smmap_typed._platform import DEFAULT_MEMORY_SIZE
 
 __all__ = ["ManagerSettings"]
@@ -23,7 +24,7 @@ class ManagerSettings(NamedTuple):
     max_memory_size: int = 0
     """In bytes; 0 for the default."""
     max_open_handles: int = sys.maxsize
-    """The largest number of regions."""
+    """The largest number of regions; ``sys.maxsize`` for the default, which depends on the system."""
     strict_memory: bool = False
     """Whether the memory limit is hard."""
 
@@ -36,6 +37,10 @@ class ManagerSettings(NamedTuple):
     def memory(self) -> int:
         """The memory limit as ``manager.max_mapped_memory_size()`` reports it."""
         return self.max_memory_size or DEFAULT_MEMORY_SIZE
+
+    def handles(self) -> int:
+        """The handle limit as ``manager.max_file_handles()`` reports it."""
+        return handle_limit(self.max_open_handles)
 
     def unit(self) -> int:
         """The unit of file sizes and offsets, in bytes: a quarter of a window, in whole granules."""
