@@ -189,7 +189,8 @@ def misses_what_lies_across_an_edge(patch: pytest.MonkeyPatch) -> None:
             if first // ALLOCATIONGRANULARITY == last // ALLOCATIONGRANULARITY:
                 yield place
 
-    patch.setattr("smmap_typed._handles.buffer.matches", inside)
+    patch.setattr(search, "matches", inside)
+    patch.setattr(Span, "search_in_window", lambda _self, _needle, low, _high: (-1, low))
 
 
 @pytest.mark.parametrize(

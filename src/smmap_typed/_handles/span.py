@@ -55,18 +55,17 @@ class Span:
 
     def readinto(self, room: memoryview, low: int) -> int:
         """Fill ``room`` with the bytes from index ``low`` on, and return how many were copied."""
-        size = len(room)
-        if low + size > self.length:
-            size = self.length - low
-            if size <= 0:
-                return 0
+        size = min(len(room), self.length - low)
+        if size <= 0:
+            return 0
+        if size < len(room):
             room = room[:size]
         low += self.begin
         state = self.state
         file = state._file
         if file is None or file.equal is not None or file.descriptor is None:
             file = state.file(self.flags)
-        if size and not reading.readinto_from(state, file, low, room, self.flags):
+        if not reading.readinto_from(state, file, low, room, self.flags):
             with self._through_windows(low, low + size):
                 done = 0
                 for piece in reading.pieces(state, state.file(), low, low + size):

@@ -23,12 +23,13 @@ Thread: TypeAlias = tuple[Operation, ...]
 MOVE: Final = Operation("use_region", size=8)
 MOVE_ON: Final = Operation("use_region", offset=2 * GRANULE, size=100)
 SHOW: Final = Operation("buffer")
-READ: Final = Operation("read", size=8)
-READ_ON: Final = Operation("read", offset=2 * GRANULE, size=8)
+# Views, since a read needs no window.
+READ: Final = Operation("view", size=8)
+READ_ON: Final = Operation("view", offset=2 * GRANULE, size=8)
 SLICE: Final = Operation("slice", size=GRANULE)
 REPLACE: Final = Operation("replace", size=4 * GRANULE)
 COLLECT: Final = Operation("collect")
-# The second file's descriptor is not kept, since the first one's has the last handle: whoever maps must open.
+# Where nothing is kept of the second file, whoever maps must open it.
 READ_SECOND, READ_ON_IN_SECOND, REPLACE_SECOND = (replace(one, slot=1) for one in (READ, READ_ON, REPLACE))
 # On the cursor that the second thread has for itself.
 COPY: Final = Operation("copy", cursor=2)
@@ -48,7 +49,7 @@ AT_SYSTEM_CALLS: Final[list[tuple[Defect, Thread, Thread]]] = [
     (defects.counts_what_others_collect, (COLLECT,), (COLLECT,)),
     (defects.lets_go_before_it_has_the_new_window, (MOVE, MOVE_ON), (Operation("is_valid"),)),
     (defects.keeps_what_it_saw_itself, (READ,), (REPLACE, READ)),
-    (defects.looks_at_the_path_and_then_opens, (READ_SECOND, READ_ON_IN_SECOND), (REPLACE_SECOND,)),
+    (defects.looks_at_the_path_and_then_opens, (READ_SECOND, COLLECT, READ_ON_IN_SECOND), (REPLACE_SECOND,)),
     (defects.maps_though_another_load_is_registered, (READ_ON,), (READ_ON,)),
     (defects.reserves_after_mapping, (READ_ON,), (READ,)),
     (defects.never_wakes_those_who_wait, (READ_ON,), (READ_ON,)),

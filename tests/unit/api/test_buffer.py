@@ -548,3 +548,12 @@ def test_an_iteration_goes_on_after_the_end_and_leaves_the_cursor_alone(
     cursor = buffer.cursor()
     assert cursor is not None
     assert not cursor.is_valid()
+
+
+def test_a_buffer_without_a_file_fills_nothing(path: Path) -> None:
+    """Not even an empty target makes it look for a file."""
+    with SlidingWindowMapManager(GRANULE) as manager:
+        ended = SlidingWindowMapBuffer(manager.make_cursor(path))
+        ended.end_access()
+        for buffer in (SlidingWindowMapBuffer(), ended):
+            assert (buffer.readinto(bytearray()), buffer.readinto(bytearray(3))) == (0, 0)
