@@ -26,14 +26,16 @@ PROJECT: Final = nox.project.load_toml("pyproject.toml")
 VERSIONS: Final = nox.project.python_versions(PROJECT)
 # The library's own steps do not rely on the GIL, so its tests run without it, too.
 FREE_THREADED: Final = ["3.13t", "3.14t"]
-# The unit tests of the default run: the interpreter that runs nox, and the first version in which maps keep no
-# descriptor, the only difference between versions that the library's books know.
-UNIT_VERSIONS: Final = dict.fromkeys((".".join(platform.python_version_tuple()[:2]), "3.13"))
+# The unit tests of the default run: all on the interpreter that runs nox, and those of the library itself on the first
+# version in which maps keep no descriptor, the only difference between versions that the library's books know.
+OWN_VERSION: Final = ".".join(platform.python_version_tuple()[:2])
+UNIT_VERSIONS: Final = dict.fromkeys((OWN_VERSION, "3.13"))
 nox.options.sessions = [
     "plan",
     "lint",
     "types",
-    *(f"unit-{version}" for version in UNIT_VERSIONS),
+    f"unit-{OWN_VERSION}",
+    *(f"core-{version}" for version in UNIT_VERSIONS if version != OWN_VERSION),
     "stateful",
     "races",
     "downstream",
@@ -118,18 +120,19 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types for every version and platform, the public API, the stubs of smmap, and the benchmarks.
+    """Check types, the public API, the stubs of smmap, and the benchmarks.
 
-    With `--deep`, every version on every platform, and a second opinion of the last version, too.
+    With `--deep`, every version on every platform, and a second opinion on tests and benchmarks, too.
     """
     install(session, "types")
     deep = "--deep" in session.posargs
-    # Without `--deep` as many runs as there are versions: each with another platform than the one before it.
-    pairs = itertools.product(VERSIONS, PLATFORMS) if deep else zip(VERSIONS, itertools.cycle(PLATFORMS), strict=False)
-    for version, name in pairs:
+    # Without `--deep` the first and the last version, on the two platforms that differ most; pyright, which takes
+    # longest, on the library only.
+    ends = [(VERSIONS[0], "linux"), (VERSIONS[-1], "win32")]
+    for version, name in itertools.product(VERSIONS, PLATFORMS) if deep else ends:
         session.run("mypy", "--python-version", version, "--platform", name)
     for version in (VERSIONS[0], VERSIONS[-1]) if deep else VERSIONS[:1]:
-        session.run("pyright", "--pythonversion", version, "--pythonplatform", "Linux")
+        session.run("pyright", "--pythonversion", version, "--pythonplatform", "Linux", *([] if deep else ["src"]))
     session.run("pyright", "--verifytypes", "smmap_typed", "--ignoreexternal")
     session.run("pytest", STUB_TESTS, BENCHMARK_TESTS, PERFORMANCE_TESTS)
 
@@ -140,6 +143,14 @@ def unit(session: nox.Session) -> None:
     install(session, "test", "peer")
     elsewhere = [f"--ignore={path}" for path in SESSIONS_OF_THEIR_OWN]
     session.run("pytest", "--numprocesses=auto", *elsewhere, "tests/unit", *session.posargs)
+
+
+@nox.session(python=VERSIONS, default=False)
+def core(session: nox.Session) -> None:
+    """Run the unit tests of the library itself; `unit` has those of the command line, the pages and the project, too."""
+    install(session, "test", "peer")
+    folders = [f"tests/unit/{name}" for name in ("api", "files", "pool", "reads")]
+    session.run("pytest", "--numprocesses=auto", *folders, *session.posargs)
 
 
 @nox.session

@@ -21,7 +21,7 @@ _UNFIT = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_t
 
 settings.register_profile(
     "ci",
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -17,6 +17,7 @@ import pytest
 
 from forks import fork, read, status_of
 from interrupts import Struck, striking_alarm
+from isolated import in_a_child
 from smmap_typed import ReentrantCallError, SlidingWindowMapManager
 from smmap_typed._pool import fork as hooks
 from smmap_typed._pool.ledger import Ledger
@@ -124,6 +125,7 @@ def test_locks_are_taken_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.untraced
+@in_a_child
 def test_an_exception_at_any_moment_of_a_fork_leaves_no_lock_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal that comes while the process forks strikes in the hooks, whose exceptions CPython reports and drops."""
     reported: list[object] = []
@@ -144,7 +146,7 @@ def test_an_exception_at_any_moment_of_a_fork_leaves_no_lock_taken(path: Path, m
                 pass
             assert not any(manager._pool.monitor.lock.locked() for manager in managers)
             with suppress(ChildProcessError):
-                # There is one, unless the exception struck before.
+                # There is one, unless the exception struck before. Other tests' children are not this process's.
                 os.wait()
     assert reported
     for manager in managers:
