@@ -147,7 +147,7 @@ def unit(session: nox.Session) -> None:
 
 @nox.session(python=VERSIONS, default=False)
 def core(session: nox.Session) -> None:
-    """Run the unit tests of the library itself; `unit` has those of the command line, the pages and the project, too."""
+    """Run the unit tests of the library itself; `unit` adds those of the command line, the pages and the project."""
     install(session, "test", "peer")
     folders = [f"tests/unit/{name}" for name in ("api", "files", "pool", "reads")]
     session.run("pytest", "--numprocesses=auto", *folders, *session.posargs)
