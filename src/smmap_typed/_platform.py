@@ -28,7 +28,6 @@ __all__ = [
     "PREAD_WINDOW_SIZE",
     "WRITING_FLAGS",
     "advise",
-    "advise_descriptor",
     "align_to_mmap",
     "copies_up",
     "default_handle_limit",
@@ -223,11 +222,6 @@ if sys.platform == "linux":
             # Python lacks these names where the C library lacks them.
             return False
 
-    def advise_descriptor(descriptor: int, advice: Advice) -> None:
-        """Advise the kernel how the file will be read by this descriptor. Errors are ignored."""
-        with contextlib.suppress(OSError):
-            os.posix_fadvise(descriptor, 0, 0, getattr(os, f"POSIX_FADV_{advice.upper()}"))
-
     _overlays: Final[dict[tuple[int, ...], bool]] = {}
     """Whether a file system is an overlay, by what identifies it. Any thread adds to it."""
 
@@ -269,9 +263,6 @@ else:  # pragma: no cover - Linux measures
     def is_cached(descriptor: int, offset: int) -> bool:  # noqa: ARG001 - the signature is the same as on Linux
         """Return False: this system cannot be asked."""
         return False
-
-    def advise_descriptor(descriptor: int, advice: Advice) -> None:
-        """Do nothing: only Linux is asked."""
 
     def copies_up(descriptor: int, device: int) -> bool:  # noqa: ARG001 - the signature is the same as on Linux
         """Return False: only Linux has overlays."""

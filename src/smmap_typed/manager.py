@@ -275,8 +275,11 @@ class SlidingWindowMapManager(StaticWindowMapManager):
     :param max_memory_size: bytes; 0 for 8 GiB (1 GiB on 32-bit). A soft limit: it is exceeded only when nothing idle is
         left to unmap.
     :param max_open_handles: regions mapped at once, at least 1. A hard limit: it is not exceeded at any instant.
+        ``sys.maxsize`` for half of what the system allows this process now: of maps on Linux (``vm.max_map_count``),
+        and of descriptors (``ulimit -n``) where a map costs one, which is before CPython 3.13.
     :param reader: ``"mmap"``; or ``"pread"`` to read windows into memory, which works on files that cannot be mapped
-        and turns a truncated file into an error instead of a signal; or your own ``smmap_typed.readers.Reader``.
+        and where even a view of a truncated file raises no signal; or ``"auto"``, which maps, and reads the files
+        that the system refuses to map; or your own ``smmap_typed.readers.Reader``.
     :param strict_memory: whether the memory limit is hard, too.
     :param observer: called with each event, in the thread that caused it, when the call that caused it is on its way
         out. An error that it raises goes to ``sys.unraisablehook``.
