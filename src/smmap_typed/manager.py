@@ -73,7 +73,7 @@ class StaticWindowMapManager:
     ) -> None:
         loads = reader_of(reader)
         memory = memory_limit(max_memory_size)
-        window_bytes(window_size, memory, default_window(loads), strict=False)
+        size = self._window(window_size, memory, loads, strict=bool(strict_memory))
         self._advice: Advice | None = check_advice(advice)
         ledger = Ledger(memory, handle_limit(max_open_handles), strict=bool(strict_memory))
         settings = Settings(
@@ -88,7 +88,14 @@ class StaticWindowMapManager:
             bool(populate),
         )
         self._reference: ManagerReference = ManagerReference(self, settings)
-        self._pool = _make_pool(0, ledger, loads, settings, self._reference)
+        self._pool = _make_pool(size, ledger, loads, settings, self._reference)
+
+    @staticmethod
+    def _window(window_size: SupportsIndex, memory: int, reader: Reader, *, strict: bool) -> int:
+        """Check ``window_size``, and return the bytes of a window: 0, since it is always the whole file."""
+        del strict
+        window_bytes(window_size, memory, default_window(reader), strict=False)
+        return 0
 
     @classmethod
     def _with(cls, settings: Settings, /) -> Self:
@@ -312,24 +319,22 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         reads: Reads = "auto",
         populate: bool = False,
     ) -> None:
-        loads = reader_of(reader)
-        memory = memory_limit(max_memory_size)
-        size = window_bytes(window_size, memory, default_window(loads), strict=bool(strict_memory))
-        self._advice = check_advice(advice)
-        ledger = Ledger(memory, handle_limit(max_open_handles), strict=bool(strict_memory))
-        settings = Settings(
-            integer("window_size", window_size),
-            integer("max_memory_size", max_memory_size),
-            integer("max_open_handles", max_open_handles),
-            reader,
-            bool(strict_memory),
-            observer,
-            advice,
-            reads,
-            bool(populate),
+        super().__init__(
+            window_size,
+            max_memory_size,
+            max_open_handles,
+            reader=reader,
+            strict_memory=strict_memory,
+            observer=observer,
+            advice=advice,
+            reads=reads,
+            populate=populate,
         )
-        self._reference = ManagerReference(self, settings)
-        self._pool = _make_pool(size, ledger, loads, settings, self._reference)
+
+    @staticmethod
+    @override
+    def _window(window_size: SupportsIndex, memory: int, reader: Reader, *, strict: bool) -> int:
+        return window_bytes(window_size, memory, default_window(reader), strict=strict)
 
 
 def _share(used: int, limit: int, unit: str) -> str:

@@ -59,7 +59,7 @@ def _read_whole(state: CursorState, file: File, offset: int, stop: int) -> bytes
     return through_windows(state, file, offset, stop, room_for(stop - offset)) if data is None else data
 
 
-def read_from(  # noqa: C901, PLR0911, PLR0912 - one function, since a call costs a tenth of a read
+def read_from(  # noqa: C901, PLR0911, PLR0912 - one function, since a call costs a hit in another window a tenth
     state: CursorState,
     file: File,
     offset: int,
@@ -127,12 +127,7 @@ def read_from(  # noqa: C901, PLR0911, PLR0912 - one function, since a call cost
         raise
     if frame is None or frame is not own:
         frame = _window_for(state, file, frame, offset, stop, flags, descriptor, moves=moves)
-    reads = pool.tables.reads
-    reads.append(stop - offset)
-    if len(reads) > MOST_UNCOUNTED:
-        pool.note_reads()
-    if frame is not None and pool.copies_from_maps:
-        frame.resident.mark(offset, stop)
+    _note(pool, frame, offset, stop)
     return data
 
 
@@ -144,9 +139,7 @@ def _use(state: CursorState, frame: Frame, offset: int, stop: int, *, moves: boo
         frame.referenced = True
 
 
-def readinto_from(  # noqa: C901 - see ``read_from``
-    state: CursorState, file: File, offset: int, room: memoryview, flags: int
-) -> bool:
+def readinto_from(state: CursorState, file: File, offset: int, room: memoryview, flags: int) -> bool:
     """Fill ``room``, which is not empty, with the bytes from ``offset`` on; the state moves as in ``read_from``.
 
     False if the bytes must be read through windows.
@@ -186,12 +179,7 @@ def readinto_from(  # noqa: C901 - see ``read_from``
         raise
     if frame is None or frame is not own:
         frame = _window_for(state, file, frame, offset, stop, flags, descriptor, moves=True)
-    reads = pool.tables.reads
-    reads.append(stop - offset)
-    if len(reads) > MOST_UNCOUNTED:
-        pool.note_reads()
-    if frame is not None and pool.copies_from_maps:
-        frame.resident.mark(offset, stop)
+    _note(pool, frame, offset, stop)
     return True
 
 
@@ -230,6 +218,16 @@ def _is_copied(pool: Pool, descriptor: Descriptor, file: File) -> bool:
     if not pool.copies_from_maps or pool.reader.copies:
         return False
     return state_of(os.fstat(descriptor.number)) != file.state
+
+
+def _note(pool: Pool, frame: Frame | None, offset: int, stop: int) -> None:
+    """Count a detached read, and mark its pages in the window that has them, if there is one."""
+    reads = pool.tables.reads
+    reads.append(stop - offset)
+    if len(reads) > MOST_UNCOUNTED:
+        pool.note_reads()
+    if frame is not None and pool.copies_from_maps:
+        frame.resident.mark(offset, stop)
 
 
 def _window_for(

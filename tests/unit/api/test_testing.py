@@ -20,7 +20,7 @@ from smmap_typed.testing import ManagerSettings
 from smmap_typed.testing.machines import Factory, make_buffer_machine, make_manager_machine
 from smmap_typed.testing.strategies import manager_settings
 from stateful.machines import finding
-from support import GRANULE, run_python
+from support import GRANULE, WindowReader, run_python
 
 # Hypothesis's own figures.
 DEFAULTS: Final = finding(100, 50)
@@ -37,17 +37,10 @@ def factory_of(make_reader: Callable[[], Reader]) -> Factory:
 # Readers.
 
 
-class Mapping:
+class Mapping(WindowReader):
     """Maps by itself. Right."""
 
-    copies: ClassVar[bool] = False
-
-    def identify(self, source: Source) -> FileState:
-        return MmapReader().identify(source)
-
-    def open(self, source: Source, seen: FileState, flags: int) -> int:
-        return MmapReader().open(source, seen, flags)
-
+    @override
     def load(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> mmap.mmap:
         del source, seen
         return mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, offset=offset)
