@@ -1,7 +1,7 @@
 """Read from files of any size, and any number of them, through memory maps that stay within limits.
 
-A manager maps windows of files where you read, keeps them for the next reader, and unmaps the least recently used when
-there is no room. Every class may be used from any thread.
+A manager maps windows of files where you read, keeps them for later reads, and unmaps the least recently used ones when
+it needs room. You may use every class from any thread.
 
 >>> from pathlib import Path
 >>> _ = Path("numbers").write_bytes(bytes(range(256)) * 4096)
@@ -19,7 +19,7 @@ Start with these classes:
 ``SlidingWindowMapBuffer``   a file as a sequence of bytes
 ``MappedFile``               a file as a binary file object, made by ``open``
 ``Region``, ``Window``       a window that is mapped; a range of a file
-``ManagerStats``             what a manager did and holds
+``ManagerStats``             counters of a manager, and what it holds now
 ``SmmapError``               the root of every error, in ``smmap_typed.exceptions``
 
 ``smmap_typed.readers`` defines how windows come into memory, ``smmap_typed.compat`` puts the library in the place of

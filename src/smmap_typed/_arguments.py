@@ -1,8 +1,8 @@
 """Arguments: checks of what users pass. Their code may be untyped, so types are checked, too.
 
-An integer is what has ``__index__``: the scalars of numpy are integers, and a float is none. Parameters are annotated
-as ``SupportsIndex`` even where an int is all that makes sense, because compiled code checks an ``int`` by itself, with
-words of its own, and refuses everything else.
+Any object with ``__index__`` is accepted as an integer: a scalar of numpy is one, and a float is not. Parameters are
+annotated as ``SupportsIndex`` even where callers usually pass an int, because compiled code would check a parameter of
+type ``int`` by itself, with a message of its own, and would refuse all other objects.
 """
 
 import operator
@@ -56,7 +56,7 @@ def check_flags(flags: int) -> None:
 
 
 def _setting(name: str, value: SupportsIndex) -> int:
-    """Return ``value`` as an int; TypeError if it is not an integer, or if it is a bool: no limit is True."""
+    """Return ``value`` as an int; TypeError if it is not an integer, or if it is a bool, since True is no limit."""
     if isinstance(value, bool):
         raise TypeError(f"{name} must be an integer, got bool")
     return integer(name, value)
@@ -70,7 +70,7 @@ def check_advice(advice: Advice | None) -> Advice | None:
 
 
 def check_reads(reads: Reads) -> Reads:
-    """Return ``reads``; ValueError if it is none of the names."""
+    """Return ``reads``; ValueError if it is not one of the names."""
     if reads in {"auto", "pread"}:
         return reads
     raise ValueError(f'reads must be "auto" or "pread", got {reads!r}')

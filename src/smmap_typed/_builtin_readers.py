@@ -25,11 +25,11 @@ __all__ = ["AutoReader", "MmapReader", "PreadReader"]
 # Linux reads at most 2 GiB by one call, less a page.
 _MOST_AT_ONCE: Final = 1024 * MIB
 
-_FAKED: Final = "the file system is faked, but neither os.pread nor mmap is, so there is no way to its bytes"
+_FAKED: Final = "the file system is faked, but neither os.pread nor mmap is, so they cannot read the file"
 
 _NOT_READY: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
 
-# What the system says of a file that cannot be mapped at all: its file system has no maps, or not of such files.
+# Errors for a file that cannot be mapped at all: its file system maps no files, or none of this kind.
 _UNMAPPABLE: Final = frozenset({errno.ENODEV, errno.EACCES})
 
 
@@ -55,7 +55,7 @@ class _FileReader:
             raise
         state = _state(status, source)
         if not state.size:
-            # A block device, a file of /proc, or an empty file: only an open one can tell.
+            # A block device, a file of /proc, or an empty file: the file must be open to tell which.
             state = _measured(status, source)
         if source.known is not None:
             source.check(state)
@@ -88,7 +88,7 @@ class _FileReader:
                 self.readinto(descriptor, source, seen, offset, whole)
             return sink.getvalue()
         try:
-            # As ``_platform.read_at`` does, without the call where that can be.
+            # This is ``_platform.read_at`` without the call, where possible.
             if sys.platform != "win32":
                 data = os.pread(descriptor, size, offset)
             else:
@@ -103,7 +103,7 @@ class _FileReader:
         return data
 
     def _read_rest(self, descriptor: int, source: Source, seen: FileState, offset: int, size: int) -> bytes:
-        """Read what a read has left, which usually is past the end of a truncated file."""
+        """Read the bytes that a read has left out. Usually they are past the end of a truncated file."""
         rest = bytearray(size)
         with memoryview(rest) as target:
             self.readinto(descriptor, source, seen, offset, target)
@@ -129,7 +129,7 @@ class _FileReader:
                 # It may end before the offset, and may have grown again since.
                 end = min(os.fstat(descriptor).st_size, offset + done)
                 raise FileChangedError(
-                    source.label(descriptor), f"it ends at {end} bytes, and had {seen.size} when the cursor looked"
+                    source.label(descriptor), f"it ends at {end} bytes now, and had {seen.size} when the cursor looked"
                 )
             before = done
             room = target[done : done + _MOST_AT_ONCE]
@@ -160,7 +160,7 @@ class _FileReader:
             and source.still_leads_to(now, descriptor)
         ):
             raise FileChangedError(
-                source.label(descriptor), f"it was changed: its inode at {now.ctime} ns, and at {seen.ctime} ns before"
+                source.label(descriptor), f"it was changed: change time {now.ctime} ns now, {seen.ctime} ns before"
             )
 
 
@@ -264,7 +264,7 @@ def _has_content(descriptor: int, source: Source) -> bool:
 
 
 def _ends_before_its_size(descriptor: int, seen: FileState) -> bool:
-    """Whether the last byte is not there, although ``fstat`` still tells the size that was ``seen``."""
+    """Whether the file lacks its last byte, although ``fstat`` still reports the size that was ``seen``."""
     with contextlib.suppress(OSError):
         status = os.fstat(descriptor)
         return status.st_size >= seen.size > 0 and not _platform.read_at(descriptor, 1, seen.size - 1)
@@ -285,7 +285,7 @@ class MmapReader(_FileReader):
             # Usually the file has shrunk since it was opened.
             if os.fstat(descriptor).st_size < seen.size:
                 raise FileChangedError(
-                    source.label(descriptor), f"it has fewer bytes now than the {seen.size} that it had"
+                    source.label(descriptor), f"it has fewer bytes now than the {seen.size} that it had before"
                 ) from None
             raise
         except OSError as error:
@@ -323,7 +323,7 @@ class PreadReader(_FileReader):
                     if _ends_before_its_size(descriptor, seen):
                         raise UnsizedFileError(source.label(descriptor), seen.size)
                     raise FileChangedError(
-                        source.label(descriptor), f"it ends at {offset + done} bytes, inside a window"
+                        source.label(descriptor), f"it ends at {offset + done} bytes now, inside a window"
                     )
                 memory[done : done + len(piece)] = piece
                 done += len(piece)

@@ -1,4 +1,4 @@
-"""The error message for users who lack what an extra of this package brings."""
+"""The error message for a missing package that an extra of this package would install."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

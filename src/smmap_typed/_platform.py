@@ -69,17 +69,17 @@ DEFAULT_WINDOW_SIZE: Final = 1024 * MIB if is_64_bit() else 64 * MIB
 DEFAULT_MEMORY_SIZE: Final = 8192 * MIB if is_64_bit() else 1024 * MIB
 # Reading a window into memory should take about a millisecond, not a second.
 PREAD_WINDOW_SIZE: Final = MIB
-# A map costs the same whatever its size, and a copy does not, so where both may come it is a size for both.
+# A map costs the same whatever its size, but a copy does not. This size suits a reader that may make either.
 AUTO_WINDOW_SIZE: Final = 16 * MIB
 
 IS_WINDOWS: Final = os.name == "nt"
 
-# In a tuple, since what fakes a file system replaces functions wherever it finds them under a name.
+# In a tuple, since pyfakefs replaces functions wherever it finds them under a name.
 _REAL: Final = (os.fstat,)
 
 
 def is_faked(descriptor: int, status: os.stat_result) -> bool:
-    """Whether ``status``, which ``os.fstat`` has told of ``descriptor``, is not what the system says of that number.
+    """Whether ``status``, the result of ``os.fstat`` for ``descriptor``, differs from what the system says of it.
 
     pyfakefs replaces ``os.open`` and ``os.fstat``, but neither ``os.pread`` nor ``mmap.mmap``: these would read
     whichever file has that number. If ``os.fstat`` is not replaced, there is nothing to ask.
@@ -119,12 +119,12 @@ if sys.platform != "win32":
 else:  # pragma: no cover - Linux measures
 
     def descriptor_limit() -> int:
-        """Return ``sys.maxsize``: here a map has a handle of the system's, of which there are millions."""
+        """Return ``sys.maxsize``: on this system a map takes a handle, of which a process may have millions."""
         return sys.maxsize
 
 
 def map_limit() -> int:
-    """Return how many maps the system allows a process, or ``sys.maxsize`` if it tells no number, as all but Linux."""
+    """Return how many maps the system allows a process, or ``sys.maxsize`` if it reports no number; only Linux does."""
     try:
         with open(_MAP_COUNT, "rb") as file:
             return int(file.read())
@@ -135,7 +135,7 @@ def map_limit() -> int:
 def default_handle_limit() -> int:
     """Return half of the maps that this process may have, and half of the descriptors where a map costs one.
 
-    The other half is for the program around us. ``sys.maxsize`` where the system has no such limits.
+    The other half is for the rest of the program. ``sys.maxsize`` where the system has no such limits.
     """
     allowed = min(map_limit(), descriptor_limit()) if MAPS_HOLD_DESCRIPTORS else map_limit()
     return sys.maxsize if allowed == sys.maxsize else max(allowed // 2, 1)
@@ -195,7 +195,7 @@ if sys.platform != "win32":
 else:  # pragma: no cover - Linux measures
 
     def major_faults() -> int:
-        """Return 0: this system does not tell."""
+        """Return 0: this system does not report them."""
         return 0
 
 
@@ -228,8 +228,8 @@ if sys.platform == "linux":
     def copies_up(descriptor: int, device: int) -> bool:
         """Whether the file is on an overlay, which copies a file of a lower layer before the first write to it.
 
-        ``device`` is the number of its device. The question takes a fraction of a millisecond for the first file of a
-        file system, and 1 microsecond for others; nothing where a block device has the file.
+        ``device`` is the number of its device. Asking takes a fraction of a millisecond for the first file of a file
+        system and 1 microsecond for others. It takes no time if the file system is on a block device.
         """
         if os.major(device):
             return False

@@ -55,7 +55,7 @@ class FileState(NamedTuple):
                 f"it is inode {now.inode} on device {now.device} now and was {self.inode} on {self.device}",
             )
         if now.size < self.size:
-            raise FileChangedError(target, f"it has {now.size} bytes now, it had {self.size}")
+            raise FileChangedError(target, f"it has {now.size} bytes now, and had {self.size} before")
         if copies and now.size == self.size and now.mtime != self.mtime:
             raise FileChangedError(
                 target, f"it was rewritten: modification time {now.mtime} ns now, {self.mtime} ns before"
@@ -107,7 +107,7 @@ class Source:
         """An absolute path, fixed when the cursor was made, or the user's descriptor."""
         self.known: Final = known
         """What is known of the file before the first look: ``opened`` for a descriptor, an ``Arrival`` for a cursor
-        that was unpickled, else None. One field for both, since it counts in what an unused cursor weighs."""
+        that was unpickled, else None. One field for both, since each field adds to the size of an unused cursor."""
         self.advice: Final = advice
         """The advice to the kernel about windows that are mapped for this source."""
 
@@ -179,7 +179,7 @@ class Source:
         return (status.st_dev, status.st_ino) == (now.device, now.inode)
 
 
-# Errors that say by themselves, with the file's name, what is the matter.
+# Errors that need no explanation besides the file's name.
 _PLAIN: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EBADF})
 
 _REMEDIES: Final = {
@@ -210,7 +210,7 @@ def explain(error: OSError, source: Source, attempt: str, remedy: str = "", desc
 
 
 def explain_unnamed(error: OSError, source: Source, attempt: str) -> None:
-    """Explain an error that names no file yet: one of a reader of the user's own, or of a limit."""
+    """Explain an error that names no file yet: an error of a user's own reader, or a limit error."""
     if error.filename is None:
         explain(error, source, attempt)
 

@@ -1,8 +1,8 @@
 """Ctrl-C while the command line starts: the process ends at once, with status 130 and without a traceback.
 
-The command ``smmap-typed`` imports the package before the first line of its own runs, so the package itself has to see
-to it, by importing this module first. Programs that import the library are left alone. ``smmap_typed.cli.app.run``
-takes over.
+Python imports the package before the first line of the command ``smmap-typed`` runs. So the package itself must handle
+Ctrl-C until then, by importing this module first. This module does nothing in other programs that import the library.
+Once the command runs, ``smmap_typed.cli.app.run`` handles Ctrl-C.
 """
 
 import os
@@ -11,7 +11,7 @@ from itertools import pairwise
 
 __all__ = ["is_command"]
 
-# Nothing that takes long is imported up here, hence no Final.
+# This module imports nothing that takes long, not even Final.
 _COMMAND = "smmap-typed"
 _PACKAGE = __name__.partition(".")[0]
 _INTERRUPTED = 130

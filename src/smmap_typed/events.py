@@ -155,7 +155,7 @@ def _call(listener: Observer, event: Event) -> None:
                         exc_type=type(error),
                         exc_value=error,
                         exc_traceback=error.__traceback__,
-                        err_msg=f"Exception ignored where a manager tells of {event!r}",
+                        err_msg=f"Exception ignored while a manager reported {event!r}",
                         object=listener,
                     ),
                 )

@@ -54,8 +54,8 @@ class CompatError(SmmapError, RuntimeError):
 class FileChangedError(SmmapError, OSError):
     """The file was replaced, truncated or, with a reader that copies, written to; make a new cursor to read it.
 
-    A file that was replaced or deleted is read on while the manager has a descriptor of it open. ``errno`` is
-    ``ESTALE``, ``filename`` the path or descriptor.
+    Cursors on a file that was replaced or deleted go on reading it while the manager has a descriptor of it open.
+    ``errno`` is ``ESTALE``, ``filename`` the path or descriptor.
     """
 
     def __init__(self, target: str | bytes | int, reason: str) -> None:
@@ -73,10 +73,10 @@ class FileChangedError(SmmapError, OSError):
 
 
 class UnsizedFileError(SmmapError, OSError):
-    """The size that the system tells of the file is not that of its content, so there are no windows to cut it into.
+    """The size that the system reports for the file is not that of its content, so the file has no windows.
 
-    Such are the files of ``/proc`` and ``/sys``, whose content is made when it is read: read them with ``open``.
-    ``errno`` is ``EINVAL``, ``filename`` the path or descriptor, ``size`` what the system tells, in bytes.
+    The files of ``/proc`` and ``/sys`` are of this kind, since their content is made when it is read: read them with
+    ``open``. ``errno`` is ``EINVAL``, ``filename`` the path or descriptor, ``size`` the reported size in bytes.
     """
 
     def __init__(self, target: str | bytes | int, size: int) -> None:
@@ -104,12 +104,14 @@ class HandleLimitError(SmmapError, OSError):
     def __init__(self, limit: int, pinned: int) -> None:
         # More are pinned than the limit allows only where ``configure`` is to lower it.
         limited, remedy = (
-            ("is to be", "choose a higher limit") if pinned > limit else ("is", "raise the limit with configure()")
+            (", so max_open_handles cannot be", "choose a higher limit")
+            if pinned > limit
+            else (" and max_open_handles is", "raise the limit with configure()")
         )
+        pins = "1 region is" if pinned == 1 else f"{pinned} regions are"
         super().__init__(
             errno.EMFILE,
-            f"{pinned} regions are pinned by cursors or views and max_open_handles {limited} {limit}; "
-            f"release a cursor or a view, or {remedy}",
+            f"{pins} pinned by cursors or views{limited} {limit}; release a cursor or a view, or {remedy}",
         )
         self.limit = limit
         self.pinned = pinned
@@ -137,12 +139,12 @@ class MemoryLimitError(SmmapError, OSError):
             )
         elif wanted:
             text = (
-                f"{pins}, {wanted} more are wanted and max_memory_size is {limit}; "
+                f"{pins}, {wanted} more are needed, and max_memory_size is {limit}; "
                 "release a cursor or a view, or raise the limit with configure()"
             )
         else:
             # ``configure`` is to lower the limit.
-            text = f"{pins} and max_memory_size is to be {limit}; release a cursor or a view, or choose a higher limit"
+            text = f"{pins}, so max_memory_size cannot be {limit}; release a cursor or a view, or choose a higher limit"
         super().__init__(errno.ENOMEM, text)
         self.limit = limit
         self.pinned = pinned

@@ -41,9 +41,9 @@ class StaticWindowMapManager:
         passes it to the kernel for each window that it maps, where there is ``madvise``; a copy gets no advice.
     :param reads: how ``read``, buffers and file objects get their bytes: ``"auto"`` to copy from a mapped window what
         is known to be in memory, and to read the rest by a descriptor; ``"pread"`` to read all by a descriptor, so that
-        nothing that happens to the file can kill the process in a read. Windows for views are mapped all the same.
-    :param populate: whether a request with a size, of ``use_region`` or ``view``, is brought into memory before it is
-        handed out, as ``prefetch(..., wait=True)`` does. It makes each such call slower, a hit, too.
+        a read cannot kill the process, whatever happens to the file. Windows for views are mapped all the same.
+    :param populate: whether ``use_region`` with a size, and ``view``, bring the bytes into memory before they return,
+        as ``prefetch(..., wait=True)`` does. This makes each such call slower, hits included.
     :raises ValueError: if an argument is out of its range, or not one of the names listed here.
     :raises TypeError: if an argument is of a wrong type.
 
@@ -294,9 +294,9 @@ class SlidingWindowMapManager(StaticWindowMapManager):
         passes it to the kernel for each window that it maps, where there is ``madvise``; a copy gets no advice.
     :param reads: how ``read``, buffers and file objects get their bytes: ``"auto"`` to copy from a mapped window what
         is known to be in memory, and to read the rest by a descriptor; ``"pread"`` to read all by a descriptor, so that
-        nothing that happens to the file can kill the process in a read. Windows for views are mapped all the same.
-    :param populate: whether a request with a size, of ``use_region`` or ``view``, is brought into memory before it is
-        handed out, as ``prefetch(..., wait=True)`` does. It makes each such call slower, a hit, too.
+        a read cannot kill the process, whatever happens to the file. Windows for views are mapped all the same.
+    :param populate: whether ``use_region`` with a size, and ``view``, bring the bytes into memory before they return,
+        as ``prefetch(..., wait=True)`` does. This makes each such call slower, hits included.
     :raises ValueError: if an argument is out of its range, or not one of the names listed here.
     :raises TypeError: if an argument is of a wrong type.
 

@@ -109,7 +109,7 @@ class PositionalReader(Reader, Protocol):
         ...
 
     def readinto(self, descriptor: int, source: Source, seen: FileState, offset: int, target: memoryview) -> None:
-        """Fill ``target``, which is writable and not empty, with the bytes at ``offset``; else as ``read``."""
+        """Fill ``target``, which is writable and not empty, with the bytes at ``offset``; otherwise like ``read``."""
         ...
 
 

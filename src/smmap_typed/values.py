@@ -140,7 +140,7 @@ class ManagerStats:
     detached_bytes: int
     """Bytes that came by such reads."""
     marks_forgotten: int
-    """How often it was forgotten which pages are in memory, because the kernel had taken some back."""
+    """How often the manager forgot which pages are in memory, because the kernel had taken some back."""
     idle_regions: int
     """Regions without a cursor or a view now."""
     pinned_regions: int

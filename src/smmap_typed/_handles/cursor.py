@@ -54,7 +54,7 @@ class WindowCursor:
         pool.check_open()
         target = resolve(path_or_fd)
         opened = state_behind(target) if isinstance(target, int) else None
-        # The very object, but for a descriptor that is no int: users of the queries expect one.
+        # The very object, except for a descriptor that is not an int: callers of the queries expect an int.
         given = path_or_fd if isinstance(path_or_fd, (int, str, bytes, os.PathLike)) else target
         cursor = cls()
         cursor._state = CursorState(pool, given, target, opened, None, advice)

@@ -154,7 +154,7 @@ def _check_pickles(name: str, part: object) -> None:
     except Exception as error:
         # Whatever it raises: AttributeError for a local function, what a user's __reduce__ likes.
         raise TypeError(
-            f"the manager cannot be pickled, nor what belongs to it, because its {name} cannot: {error}"
+            f"neither the manager nor its cursors can be pickled, because its {name} cannot: {error}"
         ) from error
 
 
@@ -167,7 +167,7 @@ def arguments_of(state: CursorState) -> tuple[object, ...]:
     target, given = state.target, state.given
     if isinstance(target, int):
         raise TypeError(
-            f"what was made from a descriptor cannot be pickled, since the number {target} means another file in "
+            f"an object made from a descriptor cannot be pickled, since the number {target} means another file in "
             "another process; make it from a path"
         )
     state.pool.check_open()

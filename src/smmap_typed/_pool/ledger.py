@@ -72,7 +72,7 @@ class Ledger:
         self.detached_bytes = 0
         """Bytes that came by such reads."""
         self.forgotten = 0
-        """How often it was forgotten which pages are in memory."""
+        """How often the pool forgot which pages are in memory."""
         self.pins_ended = 0
         """Pins that have ended. With those that are still open, this is the number of acquisitions."""
 

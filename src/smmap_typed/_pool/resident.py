@@ -97,7 +97,7 @@ class Resident:
             return False
         self._served = served = self._served + 1
         if not served % _PATIENCE:
-            # Reads go on here, so that the run should be here.
+            # Reads are at this place now, so move the run here.
             self._move_run(marks, run, first, last)
         return True
 
@@ -114,7 +114,7 @@ class Resident:
             begin = self._begin
             first, last = (offset - begin) >> bits, ((stop - 1 - begin) >> bits) + 1
             if bits > _PAGE_BITS:
-                # Only a page comes as a whole with any of its bytes.
+                # Pages share marks here. Leave out the marks of which only some pages were read.
                 first, last = (offset - begin + (1 << bits) - 1) >> bits, (stop - begin) >> bits
             if first < last:
                 self._mark(run, first, last)
@@ -133,7 +133,7 @@ class Resident:
         """Make a run of the marked stretch around the marks from ``first`` to ``last``, as far as they are near."""
         begin, bits = self._begin, self._bits
         if run is not _NOTHING:
-            # So that nothing is lost of what the run knows.
+            # Keep what the old run knows, as marks.
             low, high = (run.begin - begin) >> bits, ((run.end - 1 - begin) >> bits) + 1
             marks[low:high] = b"\1" * (high - low)
         low = max(first - _NEAR, 0)
@@ -172,7 +172,7 @@ class Ageing:
         """When to look next, by ``time.monotonic``. Any thread writes it."""
 
     def rest(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         self.next_look = float("inf")
 
     def has_faults(self) -> bool:

@@ -119,7 +119,7 @@ class _Scene:
             ),
             *textwrap.wrap(
                 f"{stats.detached_reads} detached reads ({size_text(stats.detached_bytes)}), "
-                f"{stats.kept_descriptors} descriptors kept, marks forgotten {stats.marks_forgotten} times",
+                f"kept descriptors: {stats.kept_descriptors}, marks forgotten: {stats.marks_forgotten}",
                 width,
             ),
         ]

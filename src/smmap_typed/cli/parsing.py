@@ -95,7 +95,7 @@ class Parser(argparse.ArgumentParser):
 
     @override
     def error(self, message: str) -> NoReturn:
-        """Raise UsageError. Commands call it for what only they can know to be wrong."""
+        """Raise UsageError. Commands call it for mistakes that only they can find."""
         raise UsageError(message, self.prog, self._usage)
 
     @override

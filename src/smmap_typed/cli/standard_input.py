@@ -1,4 +1,4 @@
-"""Standard input, which the file name ``-`` means."""
+"""Standard input, for which the file name ``-`` stands."""
 
 import os
 import shutil

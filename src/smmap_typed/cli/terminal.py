@@ -18,7 +18,7 @@ FAILED: Final = 2
 INTERRUPTED: Final = 130
 """The status that the shell reports for a program that SIGINT ended: 128 + 2."""
 _NOBODY_READS: Final = 141
-"""The same for SIGPIPE: 128 + 13."""
+"""The status that the shell reports for a program that SIGPIPE ended: 128 + 13."""
 
 _CURSOR_ON: Final = "\x1b[?25h"
 

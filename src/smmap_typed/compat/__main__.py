@@ -1,7 +1,7 @@
 """``python -m smmap_typed.compat``: runs a program in which ``smmap`` is this package, as python itself would run it.
 
-A module runs by what ``python -m`` calls itself. A script runs in a new ``__main__`` module, and the entry of its
-exception's traceback that this module adds is taken out again before the traceback is shown.
+A module is run by the function that ``python -m`` itself calls. A script is run in a new ``__main__`` module. If an
+exception ends it, the entries that this module has added to the traceback are removed before the traceback is shown.
 """
 
 import builtins

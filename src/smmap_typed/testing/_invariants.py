@@ -1,10 +1,9 @@
-"""The invariants: what is true of every manager at every instant, as a function that looks.
+"""The invariants of a manager, as a function that checks them.
 
-``check_invariants`` is the executable specification. It holds the manager's lock while it looks, so that it may be
-called from any thread while others work: each rule below is true at every such instant, and what is true only when
-nothing else runs is left to the tests that know when that is. What concerns two instants (which region an eviction
-takes, that a failed call changes nothing) is for the reference model in ``model``; here is what it leaves.
-docs/invariants.md has all of it in words.
+``check_invariants`` is the executable specification. It holds the manager's lock while it looks, so it may be called
+from any thread while others work. The rules below hold at each such instant. Rules that hold only when nothing else
+runs are left to the tests that know when that is. The reference model in ``model`` checks rules about two instants:
+which region an eviction takes, and that a failed call changes nothing. docs/invariants.md has all rules in words.
 """
 
 import threading
@@ -25,7 +24,7 @@ from smmap_typed.values import ManagerStats
 __all__ = ["IDENTIFIERS", "InvariantError", "check_invariants"]
 
 
-# Until a release that has not come is lost.
+# If a release does not come within this time, it is lost.
 _MOMENT_SECONDS: Final = 1.0
 
 
@@ -74,7 +73,7 @@ def _judge(pool: Pool, identifier: str, problems: Iterator[str]) -> None:
 
 
 def _ledger_equals_tables(pool: Pool) -> Iterator[str]:
-    """I1: the books are the sum and the number of the regions that are mapped, left to views, or reserved."""
+    """I1: the totals are the sizes and the number of the regions that are mapped, kept by views, or reserved."""
     ledger, tables = pool.ledger, pool.tables
     sizes = [frame.size for frame in tables.frames.values()] + [leftover.size for leftover in tables.leftovers]
     reserved = [load.reserved for load in tables.in_flight.values() if isinstance(load, Load) and load.reserved >= 0]
@@ -124,7 +123,7 @@ def _windows_are_in_place(pool: Pool) -> Iterator[str]:
 
 
 def _files_equal_frames(pool: Pool) -> Iterator[str]:
-    """I4: what is found by file and start is what is known by serial, each once, and no file stays for nothing."""
+    """I4: the windows of files and the frames by serial agree, and a listed file has something to be listed for."""
     tables = pool.tables
     flying = {serial for serial, _start in tables.in_flight}
     found: dict[int, tuple[int, int]] = {}
@@ -151,7 +150,7 @@ def _pinned_regions_are_mapped(pool: Pool) -> Iterator[str]:
 
 
 def _pins_are_alive_or_waiting(pool: Pool) -> Iterator[str]:
-    """I6: every pin belongs to a cursor, or died and waits to be drained; so ``client_count`` loses none."""
+    """I6: every pin belongs to a cursor, or has died and is in the queue, so ``client_count`` loses none."""
     for frame in pool.tables.frames.values():
         for pin in frame.pins.copy():
             if pin is TOMBSTONE:
@@ -207,7 +206,7 @@ def _flights_are_single(pool: Pool) -> Iterator[str]:
 
 
 def _closed_means_empty(pool: Pool) -> Iterator[str]:
-    """I9: a closed manager keeps nothing but the maps that cursors and views have not let go of yet.
+    """I9: a closed manager keeps only the maps that cursors and views have not released yet.
 
     A region that was just being unmapped is gone as soon as that has ended.
     """
@@ -228,7 +227,7 @@ def _known_bytes_are_in_their_window(pool: Pool) -> Iterator[str]:
 
 
 def _nothing_is_left_of_this_threads_calls(pool: Pool) -> Iterator[str]:
-    """I11: no reservation, load or unload outlives its call, however that ended."""
+    """I11: no reservation, load or unload outlives its call, even if the call failed."""
     me = threading.get_ident()
     for window, flying in pool.tables.in_flight.items():
         if flying.owner == me:
@@ -273,7 +272,7 @@ _RULES: Final[dict[str, Rule]] = {
     "I13": _known_bytes_are_in_their_window,
 }
 IDENTIFIERS: Final = (*_RULES, "I11", "I12")
-"""All invariants that can be seen at one instant, which is all but I10. docs/invariants.md has them in words."""
+"""The invariants that can be seen at one instant: all except I10. docs/invariants.md has them in words."""
 
 
 def _dump(pool: Pool) -> str:

@@ -1,8 +1,8 @@
 """The reference model: what the contract promises of one manager in one thread.
 
-The model has no pins, locks, flights or queues. It predicts the region that each eviction takes, and the figures, bytes
-and errors of each call; the state machines compare these with the manager. Comments say where the contract leaves a
-choice.
+The model has no pins, locks or queues, and nothing in flight. It predicts the region that each eviction takes, and the
+figures, bytes and errors of each call; the state machines compare these with the manager. Comments say where the
+contract leaves a choice.
 """
 
 from contextlib import suppress

@@ -71,7 +71,7 @@ def test_a_read_of_many_windows_is_no_reason_for_a_negative_hit_rate(tmp_path: P
     _title, _drawn, _shades, figures, *others = result.stdout.decode().splitlines()
     assert figures == "1 reads, 0.0 % in mapped windows, 0 maps, 0 evictions"
     detached = f"1 detached reads ({size_text(4 * GRANULE)})"
-    assert " ".join(others) == f"{detached}, 1 descriptors kept, marks forgotten 0 times"
+    assert " ".join(others) == f"{detached}, kept descriptors: 1, marks forgotten: 0"
 
 
 def test_a_read_of_nothing_is_refused(tmp_path: Path) -> None:

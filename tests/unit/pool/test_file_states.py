@@ -21,8 +21,8 @@ SEEN: Final = FileState(1, 2, 300, 4000, 5000)
         (FileState(1, 9, 301, 4000, 5000), "it is inode 9 on device 1 now and was 2 on 1"),
         (FileState(1, 9, 300, 4001, 5000), "it is inode 9 on device 1 now and was 2 on 1"),
         (FileState(8, 2, 300, 4000, 5001), "it is inode 2 on device 8 now and was 2 on 1"),
-        (FileState(1, 2, 299, 4000, 5000), "it has 299 bytes now, it had 300"),
-        (FileState(1, 2, 299, 4001, 5001), "it has 299 bytes now, it had 300"),
+        (FileState(1, 2, 299, 4000, 5000), "it has 299 bytes now, and had 300 before"),
+        (FileState(1, 2, 299, 4001, 5001), "it has 299 bytes now, and had 300 before"),
     ],
 )
 @pytest.mark.parametrize("copies", [False, True])

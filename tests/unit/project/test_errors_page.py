@@ -250,10 +250,10 @@ CAUSES: Final[dict[tuple[str, str], Cause]] = {
     ("FileChangedError", "make a new one"): truncated,
     ("FileChangedError", "the descriptor was closed"): reused_descriptor,
     ("HandleLimitError", "max_open_handles is 1"): handles_pinned,
-    ("HandleLimitError", "max_open_handles is to be"): handles_lowered,
-    ("MemoryLimitError", "more are wanted"): memory_pinned,
+    ("HandleLimitError", "max_open_handles cannot be"): handles_lowered,
+    ("MemoryLimitError", "more are needed"): memory_pinned,
     ("MemoryLimitError", "is larger than"): memory_too_small,
-    ("MemoryLimitError", "max_memory_size is to be"): memory_lowered,
+    ("MemoryLimitError", "max_memory_size cannot be"): memory_lowered,
     ("CursorInvalidError", "inside the file"): lambda folder, watch: watch(
         None, SlidingWindowMapManager(W).make_cursor(folder / "file").buffer
     ),
