@@ -42,16 +42,18 @@ _LOOK_SECONDS: Final = 0.1
 
 @final
 class Run:
-    """A range of a file that is in memory, an immutable value. Absolute offsets.
+    """A range of a file that is in memory. Absolute offsets.
 
-    It is replaced as a whole: of two fields that a thread reads one after the other, one could be older.
+    A run that begins elsewhere is another object, so that no thread takes the begin of one for that of the other.
     """
 
     __slots__ = ("begin", "end")
 
     def __init__(self, begin: int, end: int) -> None:
         self.begin: Final = begin
-        self.end: Final = end
+        self.end = end
+        """Grows in place while a reader goes forward: a new object for each read would take as long as all the rest of
+        the note. Any thread writes it; of two that grow it at once the shorter may win, and less is known."""
 
 
 _NOTHING: Final = Run(0, -1)
@@ -104,12 +106,13 @@ class Resident:
     def mark(self, offset: int, stop: int) -> None:
         """Note that the bytes from ``offset`` to ``stop``, which lie in the window, are in memory now."""
         run, bits = self.run, self._bits
-        if bits == _PAGE_BITS and (run.begin <= offset <= run.end or (run is _NOTHING and self._marks is None)):
-            # The first read, or a reader that goes forward: only the run grows.
+        if run.begin <= offset <= run.end and bits == _PAGE_BITS:
+            # A reader that goes forward.
             if stop > run.end:
                 stop = ((stop - 1) | _IN_PAGE) + 1
-                low = offset & ~_IN_PAGE if run is _NOTHING else run.begin
-                self.run = Run(low, stop if stop < self._end else self._end)
+                run.end = stop if stop < self._end else self._end
+        elif run is _NOTHING and self._marks is None and bits == _PAGE_BITS:
+            self.run = Run(offset & ~_IN_PAGE, min(((stop - 1) | _IN_PAGE) + 1, self._end))
         else:
             begin = self._begin
             first, last = (offset - begin) >> bits, ((stop - 1 - begin) >> bits) + 1
