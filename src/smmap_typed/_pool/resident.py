@@ -29,6 +29,7 @@ _IN_PAGE: Final = mmap.PAGESIZE - 1
 
 # A window has at most so many marks. Pages share marks only in windows of more than 16 GiB.
 _MOST_MARKS_BITS: Final = 22
+_LARGE: Final = 1 << (_PAGE_BITS + _MOST_MARKS_BITS)
 
 # How far to look for marked neighbours of a page, in marks. A scan of so many bytes takes a tenth of a microsecond.
 _NEAR: Final = 4096
@@ -68,7 +69,7 @@ class Resident:
     def __init__(self, begin: int, size: int, *, whole: bool) -> None:
         self._begin: Final = begin
         self._end: Final = begin + size
-        self._bits: Final = max(_PAGE_BITS, size.bit_length() - _MOST_MARKS_BITS)
+        self._bits: Final = _PAGE_BITS if size < _LARGE else size.bit_length() - _MOST_MARKS_BITS
         """A mark stands for so many bytes, as a power of two."""
         self._marks: bytearray | None = None
         """One byte for each page outside of ``run``, not 0 if the page is in memory; made when first needed. Its length
