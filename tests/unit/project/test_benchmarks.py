@@ -35,12 +35,13 @@ TARGETS: Final[dict[str, tuple[float | None, float | None, float | None, float |
     "the same, room for 64 MiB": (None, None, 3, 1.7),
     **{
         f"first reads of {size} in order, by {who}; bare is an unbuffered file": (None, None, *most)
-        for size, most in (("32 KiB", (1.5, 1.2)), ("1 MiB", (1.15, 1.05)))
+        for size, most in (("32 KiB", (1.5, 1.2)), ("64 KiB", (None, None)), ("1 MiB", (1.15, 1.05)))
         for who in ("cursor", "buffer", "file object")
     },
     **{
-        f"first reads of {size} in order, by open(); bare is an unbuffered file": (None, None, None, None)
-        for size in ("32 KiB", "1 MiB")
+        f"first reads of {size} in order, by {who}; bare is an unbuffered file": (None, None, None, None)
+        for size in ("32 KiB", "64 KiB", "1 MiB")
+        for who in ("open()", "one map")
     },
     "lines of a file object; bare is `open`": (None, None, None, None),
     "make a cursor, use it, drop it": (0.33, 0.45, None, 1.6),
