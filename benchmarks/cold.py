@@ -5,13 +5,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
-from benchmarks.contest import Factory, Row, Turn, Unavailable
+from benchmarks.contest import Factory, Line, Row, Target, Turn, Unavailable
 from benchmarks.scans import CHUNK, beside, check
 from benchmarks.stage import MIB, Manager, Stage, bare_map, ours, theirs
 
-__all__ = ["ROWS"]
+__all__ = ["ROWS", "drop_from_cache", "make_cold"]
 
 COLD_SIZE: Final = 128 * MIB
 SAMPLES: Final = 8
@@ -46,15 +47,20 @@ def is_cached(descriptor: int, offset: int) -> bool:
         raise Unavailable("this system does not tell what is in its cache")
 
 
-def drop_from_cache(stage: Stage) -> None:
-    """Make the kernel forget the file; Unavailable if it does not let us."""
+def drop_from_cache(path: Path) -> None:
+    """Make the kernel forget the pages of a file that nobody maps, as far as it lets us."""
     if sys.platform == "linux":
-        descriptor = os.open(stage.full_file, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
+
+
+def make_cold(stage: Stage) -> None:
+    """Make the kernel forget the full file; Unavailable if it does not let us."""
+    drop_from_cache(stage.full_file)
     if cached_part(stage) > 0:
         raise Unavailable("the kernel does not let us empty its cache")
 
@@ -66,7 +72,7 @@ def cold(scan: Callable[[Stage], Scan]) -> Factory:
         run = scan(stage)
 
         def turn() -> float:
-            drop_from_cache(stage)
+            make_cold(stage)
             began = time.perf_counter()
             run()
             seconds = time.perf_counter() - began
@@ -95,6 +101,17 @@ def cold_cursor(manager: Manager) -> Callable[[Stage], Scan]:
         return run
 
     return make
+
+
+def cold_read_of_cursor(stage: Stage) -> Scan:
+    """By ``cursor.read``, and a manager of its own."""
+
+    def run() -> None:
+        with ours(-1, 0) as manager:
+            cursor = manager.make_cursor(stage.full_file)
+            check(cursor.read(offset, CHUNK) for offset in range(0, COLD_SIZE, CHUNK))
+
+    return run
 
 
 def cold_map(stage: Stage) -> Scan:
@@ -126,9 +143,19 @@ ROWS: Final = (
             "smmap": cold(cold_cursor(theirs)),
             "ours": cold(cold_cursor(ours)),
             "one map": cold(cold_map),
+            "cursor.read": cold(cold_read_of_cursor),
             "read": cold(cold_read),
         },
-        beside("scan of 128 MiB, cold", "one map", "read"),
+        (
+            *beside("scan of 128 MiB, cold", "one map", "read"),
+            Line(
+                "the same by `cursor.read`, beside read",
+                ours="cursor.read",
+                smmap=None,
+                bare="read",
+                at_most=Target(1.2, 1.2),
+            ),
+        ),
         rounds=7,
         short=False,
     ),

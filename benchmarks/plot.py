@@ -23,6 +23,8 @@ from benchmarks import page
 from benchmarks.misses import CURVE
 from benchmarks.rows import ROWS
 from benchmarks.scans import SCAN_WINDOWS
+from benchmarks.storage import LOCAL, SLOW, name_of
+from benchmarks.storage import THREADS as STORAGE_THREADS
 from benchmarks.store import Results
 from benchmarks.threads import COUNTS
 
@@ -75,6 +77,8 @@ SMMAP: Final = Series("smmap", "#e69f00", "s")
 PURE: Final = Series("pure", "#56b4e9", "o")
 COMPILED: Final = Series("compiled", "#0072b2", "D")
 BARE: Final = Series("bare", "#444444", "x")
+PREAD: Final = Series("os.pread", "#444444", "x")
+ONE_MAP: Final = Series("one map", "#cc79a7", "^")
 OURS: Final = (PURE, COMPILED)
 
 
@@ -153,6 +157,11 @@ def label_ratios(axis: Axis, limits: tuple[float, float]) -> None:
 def plain(value: float, _: int | None = None) -> str:
     """A number at an axis."""
     return f"{value:g}"
+
+
+def thousands(value: float, _: int | None = None) -> str:
+    """A large number at an axis."""
+    return f"{value:,.0f}"
 
 
 def bars(
@@ -302,10 +311,47 @@ def windows(results: Results) -> Figure:
     return figure
 
 
+def storage(results: Results) -> Figure:
+    """Reads in a second of bytes that are not in memory, by all threads together."""
+    figure = Figure(figsize=(WIDTH, 7), layout="constrained")
+    upper, lower = figure.subplots(2, 1).flatten().tolist()
+    for axes, row, title in (
+        (upper, SLOW, "Storage that answers after 10 ms"),
+        (lower, LOCAL, "A local disk, 4 KiB at random places"),
+    ):
+        assert isinstance(axes, Axes)
+        # Storage is slow whatever the build is.
+        curves = [(SMMAP, "smmap", "pure"), (PREAD, "os.pread", "pure"), (ONE_MAP, "one map", "pure")]
+        curves += [(one, "ours", one.name) for one in OURS]
+        draw_curves(
+            axes,
+            [
+                Curve(
+                    series,
+                    {
+                        threads: None if seconds is None else 1 / seconds
+                        for threads in STORAGE_THREADS
+                        for seconds in [results.figure(row, build, name_of(who, threads))]
+                    },
+                )
+                for series, who, build in curves
+            ],
+        )
+        name_places(axes, {threads: str(threads) for threads in STORAGE_THREADS})
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(thousands))
+        axes.set_xlabel("threads")
+        axes.set_ylabel("reads in a second")
+        axes.set_title(f"{title}: higher is better", loc="left", fontsize=11)
+        axes.legend(frameon=False)
+    return figure
+
+
 DRAWN: Final[Mapping[str, Callable[[Results], Figure]]] = {
     "beside-bare": beside_bare,
     "beside-smmap": beside_smmap,
     "misses": misses,
+    "storage": storage,
     "threads": threads,
     "windows": windows,
 }

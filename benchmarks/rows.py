@@ -2,7 +2,21 @@
 
 from typing import Final
 
-from benchmarks import buffers, cold, files, hits, imports, memory, misses, packs, scans, scattered, threads
+from benchmarks import (
+    buffers,
+    cold,
+    files,
+    hits,
+    imports,
+    memory,
+    misses,
+    packs,
+    reads,
+    scans,
+    scattered,
+    storage,
+    threads,
+)
 from benchmarks.contest import Row
 
 __all__ = ["ROWS", "rows_named", "short_rows"]
@@ -16,10 +30,12 @@ _THREADS, _SLOW_OPEN, _MORE_THREADS = threads.ROWS
 _ALL: Final = (
     *(_HIT, _MOVE, _MISS, _MISS_OF_MANY),
     *buffers.ROWS,
+    *reads.ROWS,
     *(_CURSOR, _COLLECT, _THREADS, _SLOW_OPEN),
     *packs.ROWS,
     *memory.ROWS,
     *(_SCAN, *cold.ROWS, _RANDOM, _WINDOWS, _RANDOM_WINDOWS),
+    *storage.ROWS,
     *files.ROWS,
     *imports.ROWS,
     *(_MORE_THREADS, _CURVE),
@@ -28,7 +44,7 @@ ROWS: Final = {row.key: row for row in _ALL}
 
 
 def short_rows() -> list[Row]:
-    """Those with a target."""
+    """Those with a target, and what users do most."""
     return [row for row in _ALL if row.short]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from smmap_typed import MappedFile, SlidingWindowMapBuffer, SlidingWindowMapManager, WindowCursor
+from smmap_typed._handles.mapped_file import BUFFERED
 from support import GRANULE, pattern
 
 __all__ = ["KINDS", "PLACE", "SIZE", "WINDOW", "Kind", "ready"]
@@ -21,12 +22,17 @@ PLACE: Final = 10 * WINDOW + GRANULE + 100
 
 _FEW: Final = 64
 _MANY: Final = 2 * WINDOW
+_EARLIER: Final = 2 * WINDOW + GRANULE + 100
+_UNBUFFERED: Final = BUFFERED + WINDOW
+"""So many bytes that a file object does not read them out of its buffer."""
 _CONTENT: Final = pattern(SIZE)
+_PAST_THE_BUFFER: Final = _CONTENT[_EARLIER : _EARLIER + _UNBUFFERED]
 _NEEDLE: Final = _CONTENT[PLACE : PLACE + _FEW]
 _LINE_BEFORE: Final = _CONTENT.rindex(b"\n", 0, PLACE) + 1
 _LINE_END: Final = _CONTENT.index(b"\n", PLACE) + 1
 
 assert _CONTENT.index(_NEEDLE) == PLACE, "the needle tells its position"
+assert _NEEDLE in _PAST_THE_BUFFER, "what is done to the bytes at PLACE is done to these"
 
 
 class Kind(NamedTuple):
@@ -104,9 +110,9 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "bytes": _by_buffer(bytes, _CONTENT),
     "file.read": _by_file(lambda file: file.read(_FEW), _NEEDLE, PLACE),
-    "file.read of several windows": _by_file(lambda file: file.read(_MANY), _CONTENT[PLACE : PLACE + _MANY], PLACE),
+    "file.read of several windows": _by_file(lambda file: file.read(_UNBUFFERED), _PAST_THE_BUFFER, _EARLIER),
     "file.read of all": _by_file(lambda file: file.read(), _CONTENT),
-    "file.readinto": _by_file(lambda file: _filled(_MANY, file.readinto), _CONTENT[PLACE : PLACE + _MANY], PLACE),
+    "file.readinto": _by_file(lambda file: _filled(_UNBUFFERED, file.readinto), _PAST_THE_BUFFER, _EARLIER),
     "file.readline": _by_file(lambda file: file.readline(), _CONTENT[_LINE_BEFORE:_LINE_END], _LINE_BEFORE),
     "iteration over lines": _by_file(list, [*io.BytesIO(_CONTENT)]),
 }

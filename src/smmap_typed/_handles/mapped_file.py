@@ -3,6 +3,9 @@
 A ``MappedFile`` is an ``io.BufferedReader`` that reads from a span over windows instead of a descriptor, so buffering,
 lines, ``peek`` and the lock of each object come from the standard library. Small reads and lines run in C, at the price
 of a second copy for reads of less than ``BUFFERED`` bytes. Larger reads are copied once, except for their tail.
+
+Who reads in order gets ever larger pieces into the buffer, as the kernel's own reading ahead does: the Python code
+between two of them is what a file object costs. After a jump the next piece is small again.
 """
 
 import errno
@@ -19,9 +22,11 @@ from smmap_typed._handles.span import Span
 
 __all__ = ["MappedFile"]
 
-BUFFERED: Final = 16 * 1024
-"""Bytes that are copied at once for small reads: few enough for the processor's nearest cache, so that a read at a
-random place is cheap, and enough that the Python code between two copies hardly slows down the reading of lines."""
+BUFFERED: Final = 128 * 1024
+"""Bytes that are copied at once for small reads in order."""
+
+_FIRST_PIECE: Final = 16 * 1024
+"""Bytes that are copied at once after a jump: so few that a read at a random place is cheap."""
 
 
 @final
@@ -110,6 +115,8 @@ class _Windows(io.RawIOBase):
         self._span: Final = span
         self._at = 0
         """The index at which the next read begins. Written under the lock of the BufferedReader."""
+        self._piece = _FIRST_PIECE
+        """How many bytes the next piece may have. Written under that lock, too."""
 
     @override
     def readable(self) -> bool:
@@ -124,7 +131,10 @@ class _Windows(io.RawIOBase):
         if self.closed:
             self._is_open()
         if type(target) is memoryview and target.format == "B":
-            # What the BufferedReader passes: bytes, writable, in one piece.
+            # What the BufferedReader passes: bytes, writable, in one piece. A room of another size is not its buffer.
+            if self._piece < BUFFERED == len(target):
+                target = target[: self._piece]
+                self._piece *= 4
             done = self._span.readinto(target, self._at)
         else:
             with memoryview(target) as whole, whole.cast("B") as room:
@@ -161,6 +171,8 @@ class _Windows(io.RawIOBase):
         if place < 0:
             # As of any file: zipfile, for one, asks in this way whether a file is long enough.
             raise OSError(errno.EINVAL, f"a position must not be negative, got {place}", self.name)
+        if place != self._at:
+            self._piece = _FIRST_PIECE
         self._at = place
         return place
 

@@ -29,6 +29,7 @@ _IN_PAGE: Final = mmap.PAGESIZE - 1
 
 # A window has at most so many marks. Pages share marks only in windows of more than 16 GiB.
 _MOST_MARKS_BITS: Final = 22
+_LARGE: Final = 1 << (_PAGE_BITS + _MOST_MARKS_BITS)
 
 # How far to look for marked neighbours of a page, in marks. A scan of so many bytes takes a tenth of a microsecond.
 _NEAR: Final = 4096
@@ -42,16 +43,18 @@ _LOOK_SECONDS: Final = 0.1
 
 @final
 class Run:
-    """A range of a file that is in memory, an immutable value. Absolute offsets.
+    """A range of a file that is in memory. Absolute offsets.
 
-    It is replaced as a whole: of two fields that a thread reads one after the other, one could be older.
+    A run that begins elsewhere is another object, so that no thread takes the begin of one for that of the other.
     """
 
     __slots__ = ("begin", "end")
 
     def __init__(self, begin: int, end: int) -> None:
         self.begin: Final = begin
-        self.end: Final = end
+        self.end = end
+        """Grows in place while a reader goes forward: a new object for each read would take as long as all the rest of
+        the note. Any thread writes it; of two that grow it at once the shorter may win, and less is known."""
 
 
 _NOTHING: Final = Run(0, -1)
@@ -66,7 +69,7 @@ class Resident:
     def __init__(self, begin: int, size: int, *, whole: bool) -> None:
         self._begin: Final = begin
         self._end: Final = begin + size
-        self._bits: Final = max(_PAGE_BITS, size.bit_length() - _MOST_MARKS_BITS)
+        self._bits: Final = _PAGE_BITS if size < _LARGE else size.bit_length() - _MOST_MARKS_BITS
         """A mark stands for so many bytes, as a power of two."""
         self._marks: bytearray | None = None
         """One byte for each page outside of ``run``, not 0 if the page is in memory; made when first needed. Its length
@@ -104,12 +107,13 @@ class Resident:
     def mark(self, offset: int, stop: int) -> None:
         """Note that the bytes from ``offset`` to ``stop``, which lie in the window, are in memory now."""
         run, bits = self.run, self._bits
-        if bits == _PAGE_BITS and (run.begin <= offset <= run.end or (run is _NOTHING and self._marks is None)):
-            # The first read, or a reader that goes forward: only the run grows.
+        if run.begin <= offset <= run.end and bits == _PAGE_BITS:
+            # A reader that goes forward.
             if stop > run.end:
                 stop = ((stop - 1) | _IN_PAGE) + 1
-                low = offset & ~_IN_PAGE if run is _NOTHING else run.begin
-                self.run = Run(low, stop if stop < self._end else self._end)
+                run.end = stop if stop < self._end else self._end
+        elif run is _NOTHING and self._marks is None and bits == _PAGE_BITS:
+            self.run = Run(offset & ~_IN_PAGE, min(((stop - 1) | _IN_PAGE) + 1, self._end))
         else:
             begin = self._begin
             first, last = (offset - begin) >> bits, ((stop - 1 - begin) >> bits) + 1

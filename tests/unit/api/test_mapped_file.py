@@ -395,3 +395,21 @@ def test_pickle_and_json(tmp_path: Path) -> None:
             assert pickle.load(file) == [value, pattern(5 * GRANULE)]
         with manager.open(tmp_path / "json") as file:
             assert json.load(file) == value
+
+
+def test_pieces_grow_for_who_reads_in_order_and_are_small_after_a_jump(tmp_path: Path) -> None:
+    kib = 1024
+    content = pattern(600 * kib)
+    (tmp_path / "file").write_bytes(content)
+    with SlidingWindowMapManager() as manager, manager.open(tmp_path / "file") as file:
+
+        def piece_for(offset: int, size: int) -> int:
+            before = manager.stats().detached_bytes
+            file.seek(offset)
+            assert file.read(size) == content[offset : offset + size]
+            return (manager.stats().detached_bytes - before) // kib
+
+        assert [piece_for(place * kib, 4) for place in (0, 4, 16, 20, 80, 208)] == [16, 0, 64, 0, 128, 128]
+        assert piece_for(400 * kib, 4) == 16
+        # A large read goes past the buffer.
+        assert piece_for(416 * kib, 130 * kib) >= 130

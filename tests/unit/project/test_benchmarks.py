@@ -26,6 +26,24 @@ TARGETS: Final[dict[str, tuple[float | None, float | None, float | None, float |
     "`buf[i]`": (2.5, 5, None, 1.3),
     "`buf[i:i+64]` in one window": (2, 5, None, 2),
     "`buf[i:i+4 MiB]` over four windows": (None, None, 1.5, 1.3),
+    "`cursor.read` of 64 B, in memory; bare is `os.pread`": (None, None, None, None),
+    "`cursor.read` of 64 B, in memory; bare is a slice of a map": (None, None, None, None),
+    "`cursor.read` of 4 KiB, in memory; bare is `os.pread`": (None, None, None, None),
+    "`cursor.read` of 4 KiB, in memory; bare is a slice of a map": (None, None, None, None),
+    "`cursor.view` of 64 B; bare is a slice of a memoryview": (None, None, None, None),
+    "`cursor.read` of random 4 KiB of 1 GiB; bare is `os.pread`": (None, None, None, None),
+    "the same, room for 64 MiB": (None, None, 3, 1.7),
+    **{
+        f"first reads of {size} in order, by {who}; bare is an unbuffered file": (None, None, *most)
+        for size, most in (("32 KiB", (1.5, 1.2)), ("64 KiB", (None, None)), ("1 MiB", (1.15, 1.05)))
+        for who in ("cursor", "buffer", "file object")
+    },
+    **{
+        f"first reads of {size} in order, by {who}; bare is an unbuffered file": (None, None, None, None)
+        for size in ("32 KiB", "64 KiB", "1 MiB")
+        for who in ("open()", "one map")
+    },
+    "lines of a file object; bare is `open`": (None, None, None, None),
     "make a cursor, use it, drop it": (0.33, 0.45, None, 1.6),
     "map and collect 2,000 windows": (5, 6, None, None),
     "8 threads among 64 windows; bare is 1 thread": (1.3, 2.5, 1.1, 1.1),
