@@ -4,8 +4,8 @@ A ``MappedFile`` is an ``io.BufferedReader`` that reads from a span over windows
 lines, ``peek`` and the lock of each object come from the standard library. Small reads and lines run in C, at the price
 of a second copy for reads of less than ``BUFFERED`` bytes. Larger reads are copied once, except for their tail.
 
-Who reads in order gets ever larger pieces into the buffer, as the kernel's own reading ahead does: the Python code
-between two of them is what a file object costs. After a jump the next piece is small again.
+While reads go on in order, the buffer is filled with larger and larger pieces, like the kernel's read-ahead, since the
+Python code between two pieces is what a file object costs. After a jump the next piece is small again.
 """
 
 import errno

@@ -45,7 +45,7 @@ _LOOK_SECONDS: Final = 0.1
 class Run:
     """A range of a file that is in memory. Absolute offsets.
 
-    A run that begins elsewhere is another object, so that no thread takes the begin of one for that of the other.
+    A run that begins elsewhere is another object, so that no thread combines the begin of one with the end of another.
     """
 
     __slots__ = ("begin", "end")
@@ -53,8 +53,8 @@ class Run:
     def __init__(self, begin: int, end: int) -> None:
         self.begin: Final = begin
         self.end = end
-        """Grows in place while a reader goes forward: a new object for each read would take as long as all the rest of
-        the note. Any thread writes it; of two that grow it at once the shorter may win, and less is known."""
+        """Grows in place while a reader goes forward, since a new object for each read would take as long as the rest
+        of ``mark``. Any thread writes it. If two grow it at once, the lower value may stay, and then less is known."""
 
 
 _NOTHING: Final = Run(0, -1)
