@@ -194,9 +194,9 @@ _REMEDIES: Final = {
 def explain(error: OSError, source: Source, attempt: str, remedy: str = "", descriptor: int | None = None) -> None:
     """Give an error of the system the file's name, and say what was tried and what helps. Its class and number stay.
 
-    ``attempt`` begins with the verb, as in "reading 10 bytes at offset 20". ``descriptor`` is one of our own, by which
-    a file is named that the user gave as a descriptor. Errors that this library has made, or that have no number, stay
-    as they are but for the name.
+    ``attempt`` begins with the verb, as in "reading 10 bytes at offset 20". ``descriptor`` is one of our own; if
+    the user gave a descriptor, the file gets its name from ours. Errors that this library has made, or that have no
+    number, get only the name.
     """
     if error.strerror is None:
         return

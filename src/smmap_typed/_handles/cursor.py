@@ -33,10 +33,10 @@ class WindowCursor:
     ``cursor.use_region(offset, size).buffer()`` is two steps, each of them atomic: on a *shared* cursor, another thread
     may move the cursor between them. Use ``view`` or ``read`` there: each is one step and does not move the cursor.
 
-    A pickled cursor has its path, the size and times of its file, and no place. Unpickled, it has its own manager where
-    that lives, and in another process one that it shares with all that came from there. Its first use then raises
-    FileChangedError if the file has another size or other times by now. A cursor of a descriptor does not pickle
-    (TypeError), nor does one of a closed manager (ManagerClosedError).
+    A pickle of a cursor has its path and the size and times of its file, but not its placement. Unpickled in the
+    process of its manager, the cursor has that manager. In another process, all objects that come from one manager
+    share a new one. The first use there raises FileChangedError if the file has another size or other times by now.
+    Pickling raises TypeError for a cursor of a descriptor, and ManagerClosedError after the manager's ``close``.
 
     ``WindowCursor(manager)`` makes a cursor without a file; ``assign`` gives it one.
     """
@@ -251,8 +251,8 @@ class WindowCursor:
             frame = placement[1]
             run = frame.resident.run
             stop = offset + size
-            # A hit: the bytes are known to be in memory. Now and then it is not taken, so that a reader who has nothing
-            # but hits notices that the kernel has taken pages back.
+            # A hit: the bytes are known to be in memory. Ten times a second this test fails on purpose, so that a thread
+            # that has only hits also notices that the kernel has taken pages back.
             if (
                 run.begin <= offset < stop <= run.end
                 and size <= MOST_COPIED

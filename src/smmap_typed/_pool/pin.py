@@ -8,10 +8,10 @@ run in it, it takes no lock, and no release is lost. The queue has the releases 
 exact LRU needs it.
 
 **Pinning without a lock.** A reading thread adds its pin to the region's set, and then looks for the tombstone in the
-same set. An evicting thread adds the tombstone, and then looks for pins in the same set; if there is one, it takes the
-tombstone back. Whichever thread comes second sees the first, so a region is not unmapped under a pin. If both give way,
-the reading thread tries again under the lock. Since there is one set, and not two attributes, this relies on neither
-memory fences nor the GIL.
+same set. An evicting thread adds the tombstone, and then looks for pins in the same set; if there is one, it removes
+the tombstone. Whichever thread comes second sees the first, so a region is not unmapped under a pin. If both see each
+other, both withdraw, and the reading thread tries again under the lock. Since there is one set, and not two attributes,
+this relies on neither memory fences nor the GIL.
 
 Designs that do not work: a counter in the region (``n += 1`` loses increments); a ``__del__`` in Python on the cursor
 (an exception of a signal handler can strike in it, and the pin is lost); one token per cursor (two threads that move

@@ -221,7 +221,7 @@ class Pool(Monitored):
         """Pin the window that serves these bytes, if it is mapped, or if there is room for it without an eviction.
 
         Waits for no load, and raises no error of the system or about a limit: the caller has another way to the bytes.
-        None if the window is not to be had so, or if no single window has all the bytes. ``descriptor`` is an open one
+        None if that is not possible, or if no single window has all the bytes. ``descriptor`` is an open one
         of the file, if the caller has one.
         """
         start = self.grid.start(offset, stop)
@@ -511,8 +511,8 @@ class Pool(Monitored):
     def _attempt(self, attempt: Callable[[bool], bool], unload: Unload, refused: set[int]) -> InFlight | None:
         """Try once. Returns None after success, else a load or unload whose end may make room. Under the lock.
 
-        That is ``unload``, which has begun or is to be tried again, or one of another thread, which is to be waited
-        for.
+        The result is ``unload``, which has begun or must be tried again, or a load or unload of another thread, for
+        which the caller must wait.
         """
         tables = self.tables
         if tables.leftovers:

@@ -46,7 +46,7 @@ _ONLY_A_TOMBSTONE: Final[AbstractSet[object]] = frozenset({TOMBSTONE})
 
 @final
 class Tables:
-    """The files, regions and descriptors of one pool, and the queues of what is to be completed."""
+    """The files, regions and descriptors of one pool, and the queues of work that is not completed yet."""
 
     __slots__ = (
         "closed",

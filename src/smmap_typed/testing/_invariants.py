@@ -188,7 +188,7 @@ def _unpinned_regions_are_idle(pool: Pool) -> Iterator[str]:
 
 
 def _flights_are_single(pool: Pool) -> Iterator[str]:
-    """I8: a window is mapped, or being mapped, or being unmapped; and a tombstone stands only while it is."""
+    """I8: a window is mapped, or being mapped, or being unmapped; and a frame has a tombstone only meanwhile."""
     tables = pool.tables
     for window, flying in tables.in_flight.items():
         serial, start = window
