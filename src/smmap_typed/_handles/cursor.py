@@ -251,8 +251,8 @@ class WindowCursor:
             frame = placement[1]
             run = frame.resident.run
             stop = offset + size
-            # A hit: the bytes are known to be in memory. Ten times a second this test fails on purpose, so that a thread
-            # that has only hits also notices that the kernel has taken pages back.
+            # A hit: the bytes are known to be in memory. Ten times a second this test fails on purpose, so that a
+            # thread with nothing but hits also notices that the kernel has taken pages back.
             if (
                 run.begin <= offset < stop <= run.end
                 and size <= MOST_COPIED
