@@ -37,7 +37,7 @@ FAULTING_READS: Final = 96
 SLOW_SIZE: Final = 64 * MIB
 SLOW_SECONDS: Final = 0.01
 SLOW_READS: Final = 96
-ROUNDS: Final = 7
+ROUNDS: Final = 5
 PATIENCE_SECONDS: Final = 300
 
 Read = Callable[[int], object]
