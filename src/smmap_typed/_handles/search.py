@@ -190,5 +190,7 @@ def _batches(
             if batch:
                 low = max(low, first + batch[-1].end())
                 yield map(BufferMatch, zip(repeat(first), batch))
+                # Before the next batch is made, which can have their memory.
+                batch.clear()
             if is_last:
                 break
