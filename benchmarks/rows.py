@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from benchmarks import buffers, cold, files, hits, imports, memory, misses, packs, scans, scattered, threads
+from benchmarks import buffers, cold, files, hits, imports, memory, misses, packs, scans, scattered, searches, threads
 from benchmarks.contest import Row
 
 __all__ = ["ROWS", "rows_named", "short_rows"]
@@ -20,6 +20,7 @@ _ALL: Final = (
     *packs.ROWS,
     *memory.ROWS,
     *(_SCAN, *cold.ROWS, _RANDOM, _WINDOWS, _RANDOM_WINDOWS),
+    *searches.ROWS,
     *files.ROWS,
     *imports.ROWS,
     *(_MORE_THREADS, _CURVE),
