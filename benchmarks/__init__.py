@@ -8,8 +8,9 @@ The modules, each of which uses only those below it::
     run                         worker processes, one for each row of each build
     worker, counted             what such a process does: measure in turns; or little, under callgrind
     rows                        every row
-    hits, misses, buffers, threads, packs, memory, scans, scattered, files, imports
+    hits, misses, buffers, searches, threads, packs, memory, scans, scattered, files, imports
     storage, cold, reads        bytes that are not in memory, and copies of those that are
+    commands                    apart from the others: the command line beside grep and openssl
     store                       results, as pyperf keeps them
     descriptors                 how many a row needs
     contest, stage              rows and turns; the file and the managers

@@ -14,6 +14,7 @@ from benchmarks import (
     reads,
     scans,
     scattered,
+    searches,
     storage,
     threads,
 )
@@ -35,6 +36,7 @@ _ALL: Final = (
     *packs.ROWS,
     *memory.ROWS,
     *(_SCAN, *cold.ROWS, _RANDOM, _WINDOWS, _RANDOM_WINDOWS),
+    *searches.ROWS,
     *storage.ROWS,
     *files.ROWS,
     *imports.ROWS,

@@ -5,7 +5,7 @@ Whoever adds a promise to the reference model adds a defect here that breaks it.
 
 import mmap
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 from typing import Final, TypeAlias
 
 import pytest
@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from smmap_typed import ALLOCATIONGRANULARITY
 from smmap_typed._builtin_readers import PreadReader
-from smmap_typed._handles import search
+from smmap_typed._handles import indexing, search
 from smmap_typed._handles.span import Span
 from smmap_typed._handles.state import CursorState
 from smmap_typed._pool.file import File
@@ -181,16 +181,20 @@ def cuts_a_slice_at_the_window(patch: pytest.MonkeyPatch) -> None:
 
 def misses_what_lies_across_an_edge(patch: pytest.MonkeyPatch) -> None:
     """A search window by window that does not look at the bytes between them."""
-    matches = search.matches
+    first_match = search.first_match
 
-    def inside(span: Span, needle: bytes, start: int, stop: int) -> Iterator[int]:
-        for place in matches(span, needle, start, stop):
+    def inside(span: Span, needle: bytes, low: int, high: int) -> int:
+        while (place := first_match(span, needle, low, high)) >= 0:
             first, last = span.begin + place, span.begin + place + max(len(needle), 1) - 1
             if first // ALLOCATIONGRANULARITY == last // ALLOCATIONGRANULARITY:
-                yield place
+                break
+            low = place + 1
+        return place
 
-    patch.setattr(search, "matches", inside)
-    patch.setattr(Span, "search_in_window", lambda _self, _needle, low, _high: (-1, low))
+    # Where it is defined, and where it is used.
+    patch.setattr(search, "first_match", inside)
+    patch.setattr(indexing, "first_match", inside)
+    patch.setattr(indexing, "_NEAR", 0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@
 ``region``       a mapped window as users see it
 ``reading``      bytes at any offset, across windows
 ``span``         a range of a file, read through one state that slides along
-``indexing``     one byte or one slice of a span; ``search`` finds bytes in it; ``buffer`` is the whole sequence
+``search``       finds bytes in a span, and matches of a pattern
+``indexing``     one byte, one slice or the next occurrence of something; ``buffer`` is the whole sequence
 ``mapped_file``  a binary file object over a span
 ``sharing``      what threads must not share where there is no GIL
 """

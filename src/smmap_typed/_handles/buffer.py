@@ -22,8 +22,6 @@ from smmap_typed._handles.search import (
     bounds,
     content,
     count,
-    first_match,
-    last_match,
     needle_of,
     pattern_matches,
 )
@@ -245,16 +243,6 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
             raise ValueError(f"longest must be at least 1, got {examined}")
         span = self._span
         return pattern_matches(span, compiled, examined, *bounds(span.length, start, end))
-
-    def find(self, sub: Needle, start: Index = None, end: Index = None, /) -> int:
-        """Return the lowest index at which ``sub`` is found inside ``[start, end)``, or -1. O(bytes)."""
-        span = self._span
-        return first_match(span, needle_of(sub), *bounds(span.length, start, end))
-
-    def rfind(self, sub: Needle, start: Index = None, end: Index = None, /) -> int:
-        """Return the highest index at which ``sub`` is found inside ``[start, end)``, or -1. O(bytes)."""
-        span = self._span
-        return last_match(span, needle_of(sub), *bounds(span.length, start, end))
 
     @override
     def index(self, sub: Needle, start: Index = None, end: Index = None, /) -> int:

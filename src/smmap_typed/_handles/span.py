@@ -24,7 +24,7 @@ enough that the overhead of a piece does not matter."""
 class Span:
     """``length`` bytes of a file from ``begin``. Indices are relative to ``begin`` and must be in range."""
 
-    __slots__ = ("begin", "flags", "length", "state")
+    __slots__ = ("begin", "end", "flags", "length", "state")
 
     def __init__(self, state: CursorState, begin: int, length: int, flags: int) -> None:
         self.state: Final = state
@@ -33,6 +33,8 @@ class Span:
         """Bytes, absolute in the file."""
         self.length: Final = length
         """Bytes."""
+        self.end: Final = begin + length
+        """Bytes, absolute in the file: one past the last one."""
         self.flags: Final = flags
         """Additional flags for ``os.open``."""
 
@@ -97,11 +99,11 @@ class Span:
             view = unshared(view)
         return view[low - frame.begin : high - frame.begin]
 
-    def search_in_window(self, needle: bytes, low: int, high: int) -> tuple[int, int]:
-        """Search the state's own window, as far as it is known to be in memory, without a copy.
+    def find_in_window(self, needle: bytes, low: int, high: int) -> tuple[int, int]:
+        """Search the state's own window from ``low`` on, as far as it is known to be in memory, without a copy.
 
-        Returns the lowest index from ``low`` on at which ``needle`` begins, or -1; and the index from which to search
-        on. Searches a piece at most, since the search holds the GIL. ``needle`` is not empty, and fits.
+        Returns the lowest index at which ``needle`` begins, or -1; and the index from which to search on, which is
+        ``low`` if nothing was searched. Searches a piece at most, since the search holds the GIL.
         """
         # Where there is no GIL, this name keeps the window mapped.
         placement = self.state.placement
@@ -109,17 +111,32 @@ class Span:
         run = frame.resident.run
         first = self.begin + low
         last = min(self.begin + high, run.end, first + PIECE)
-        mapping = frame.mapping
-        if mapping is None or not run.begin <= first <= last - len(needle):
+        if not run.begin <= first <= last - len(needle):
             return -1, low
-        try:
-            found = mapping.find(needle, first - frame.begin, last - frame.begin)
-        except ValueError:
-            # The map was closed since: see ``Indexed``.
-            return -1, low
+        found = frame.find(needle, first, last)
         if found >= 0:
-            return found + frame.begin - self.begin, low
-        return -1, last - self.begin - len(needle) + 1
+            return found - self.begin, low
+        self.state.pool.look_at_faults()
+        return -1, low if found < -1 else last - self.begin - len(needle) + 1
+
+    def rfind_in_window(self, needle: bytes, low: int, high: int) -> tuple[int, int]:
+        """Search as ``find_in_window`` does, but from ``high`` down to ``low``.
+
+        Returns the highest index at which ``needle`` begins, or -1; and the index at which the bytes that are left to
+        search end, which is ``high`` if nothing was searched.
+        """
+        placement = self.state.placement
+        frame = placement[1]
+        run = frame.resident.run
+        last = self.begin + high
+        first = max(self.begin + low, run.begin, last - PIECE)
+        if not first + len(needle) <= last <= run.end:
+            return -1, high
+        found = frame.rfind(needle, first, last)
+        if found >= 0:
+            return found - self.begin, high
+        self.state.pool.look_at_faults()
+        return -1, high if found < -1 else first - self.begin + len(needle) - 1
 
     def pieces(self, low: int, high: int) -> Iterator[bytes]:
         """Yield the bytes between two indices in pieces."""

@@ -156,6 +156,37 @@ class Frame:
                 return None
             raise
 
+    def find(self, needle: bytes, offset: int, stop: int) -> int:
+        """Return the lowest absolute offset at which ``needle`` begins between two offsets that lie in the window.
+
+        -1 if it is not there, -2 once the map is closed. Holds the GIL, and needs no pin there: see ``copy``.
+        """
+        mapping = self.mapping
+        if mapping is None:
+            return -2
+        begin = self.begin
+        try:
+            found = mapping.find(needle, offset - begin, stop - begin)
+        except ValueError:
+            if mapping.closed:
+                return -2
+            raise
+        return found + begin if found >= 0 else -1
+
+    def rfind(self, needle: bytes, offset: int, stop: int) -> int:
+        """Return the highest absolute offset at which ``needle`` begins: see ``find``."""
+        mapping = self.mapping
+        if mapping is None:
+            return -2
+        begin = self.begin
+        try:
+            found = mapping.rfind(needle, offset - begin, stop - begin)
+        except ValueError:
+            if mapping.closed:
+                return -2
+            raise
+        return found + begin if found >= 0 else -1
+
     def map(self) -> mmap.mmap:
         """Return the ``mmap`` object itself.
 

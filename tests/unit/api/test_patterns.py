@@ -48,10 +48,11 @@ def spans(matches: list[BufferMatch]) -> list[tuple[int, int, tuple[bytes, ...]]
     pattern=st.sampled_from(PATTERNS),
     more=st.integers(0, 3),
     piece=st.integers(1, 30),
+    batch=st.integers(1, 5),
     start=BOUNDS,
     end=BOUNDS,
 )
-@example(text=b"ab" * 40, pattern=(rb"a{1,3}", 4), more=0, piece=1, start=None, end=None)
+@example(text=b"ab" * 40, pattern=(rb"a{1,3}", 4), more=0, piece=1, batch=2, start=None, end=None)
 @settings(max_examples=400)
 def test_finditer_finds_what_re_finds(  # type: ignore[misc]  # Hypothesis forgets the parameters of what it decorates
     tmp_path_factory: pytest.TempPathFactory,
@@ -59,6 +60,7 @@ def test_finditer_finds_what_re_finds(  # type: ignore[misc]  # Hypothesis forge
     pattern: tuple[bytes, int],
     more: int,
     piece: int,
+    batch: int,
     start: int | None,
     end: int | None,
 ) -> None:
@@ -72,8 +74,9 @@ def test_finditer_finds_what_re_finds(  # type: ignore[misc]  # Hypothesis forge
         # As for bytes.find: no place at all, not even for nothing.
         expected = []
     with pytest.MonkeyPatch.context() as patch, SlidingWindowMapManager(GRANULE) as manager:
-        # So that a short text has many pieces.
+        # So that a short text has many pieces, and a piece several batches.
         patch.setattr(search, "PIECE", piece)
+        patch.setattr(search, "_BATCH", batch)
         buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
         assert spans(list(buffer.finditer(pattern[0], start, end, longest=pattern[1] + more))) == expected
 

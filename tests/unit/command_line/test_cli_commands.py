@@ -41,18 +41,36 @@ SMALL: Final = ("--window-size", str(2 * GRANULE))
 
 def found_in(path: Path, pattern: Pattern, *, threads: int, handles: int) -> list[int]:
     """What ``search`` finds through windows of two granules, so that a piece has one."""
-    with SlidingWindowMapManager(2 * GRANULE, 0, handles) as manager:
+    with SlidingWindowMapManager(2 * GRANULE, 0, handles) as manager, pytest.MonkeyPatch.context() as patch:
+        # So that a short file has many of them.
+        patch.setattr(finding, "_PIECE", GRANULE)
+        patch.setattr(finding, "_BLOCK", GRANULE // 3)
         pieces = list(search(manager, [str(path)], pattern, threads))
+        tallies = list(search(manager, [str(path)], pattern, threads, only_counts=True))
         assert manager.stats().peak_handles <= handles
     assert [piece.error for piece in pieces if piece.error is not None] == []
+    assert [piece.count for piece in tallies] == [piece.count for piece in pieces]
     assert [piece.last for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+    assert all(piece.count == len(piece.offsets) for piece in pieces)
     return [offset for piece in pieces for offset in piece.offsets]
 
 
 @pytest.mark.parametrize(("threads", "handles"), [(1, 1), (4, 2), (4, 64)])
 @pytest.mark.parametrize(
     "expression",
-    [b"aa", b"aab?a", b"a{1,60}", b"ab*a", rb"(?<=b)a+(?=b)", rb"\Aa|b\Z", rb"b$|^a", b"(?:ab){2,20}", b"x", b"a*?b|"],
+    [
+        b"aa",
+        b"aa+b",
+        b"aab?a",
+        b"a{1,60}",
+        b"ab*a",
+        rb"(?<=b)a+(?=b)",
+        rb"\Aa|b\Z",
+        rb"b$|^a",
+        b"(?:ab){2,20}",
+        b"x",
+        b"a*?b|",
+    ],
 )
 def test_pieces_find_what_one_search_finds(tmp_path: Path, expression: bytes, threads: int, handles: int) -> None:
     """Dense matches over the edges of pieces, overlapping candidates, lookaround and anchors; ``re`` is the judge."""
@@ -62,6 +80,16 @@ def test_pieces_find_what_one_search_finds(tmp_path: Path, expression: bytes, th
     expected = [match.start() for match in re.finditer(expression, data) if match.end() > match.start()]
     pattern = Regex(re.compile(expression), 200)
     assert found_in(tmp_path / "file", pattern, threads=threads, handles=handles) == expected
+
+
+@pytest.mark.parametrize("needle", [b"a", b"ab", b"aba", b"abab", b"bbabb\n"])
+def test_bytes_are_found_across_the_edges_of_pieces_and_blocks(tmp_path: Path, needle: bytes) -> None:
+    """Some of which overlap themselves; ``re`` is the judge."""
+    chance = random.Random(11)
+    data = b"".join(chance.choices([b"a", b"b", b"\n"], [8, 8, 1], k=9 * GRANULE + 5))
+    (tmp_path / "file").write_bytes(data)
+    expected = [match.start() for match in re.finditer(needle, data)]
+    assert found_in(tmp_path / "file", Literal(needle), threads=2, handles=4) == expected
 
 
 def test_a_search_looks_ahead_by_two_pieces_of_each_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ LAYERS: Final[list[tuple[str, tuple[str, ...], str]]] = [
         (
             "_handles.mapped_file",
             "_handles.buffer",
-            "_handles.search",
             "_handles.indexing",
+            "_handles.search",
             "_handles.span",
             "_handles.cursor",
             "_handles.pickling",

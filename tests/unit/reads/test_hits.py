@@ -55,6 +55,30 @@ def test_a_hit_of_a_buffer_makes_one_call(path: Path) -> None:
         assert functions_of(lambda: buffer[9]) == ["Indexed.__getitem__"]
 
 
+def test_the_next_occurrence_makes_one_call(path: Path) -> None:
+    """If it is near, and known to be in memory: forwards, and backwards."""
+    with SlidingWindowMapManager(2 * GRANULE) as manager:
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+        manager._pool.ageing.rest()
+        text = buffer[:1000]
+        assert functions_of(lambda: buffer.find(b"\n", 5)) == ["Indexed.find"]
+        assert functions_of(lambda: buffer.rfind(b"\n", 0, 999)) == ["Indexed.rfind"]
+        assert buffer.find(b"\n", 5) == text.find(b"\n", 5)
+        assert buffer.rfind(b"\n", 0, 999) == text.rfind(b"\n", 0, 999)
+
+
+@pytest.mark.parametrize("search", ["find", "rfind", "count", "__contains__"])
+def test_a_search_of_what_is_known_copies_nothing(path: Path, search: str) -> None:
+    """It searches the window itself, beyond what is near, too."""
+    with SlidingWindowMapManager() as manager:
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+        assert not buffer.count(b"nowhere")
+        manager._pool.ageing.rest()
+        called = functions_of(lambda: getattr(buffer, search)(b"nowhere"))
+        assert "Frame.find" in called or "Frame.rfind" in called
+        assert "Span.read" not in called
+
+
 @pytest.mark.parametrize("end", ["moved", "collected"])
 def test_a_hit_ends_with_its_window(path: Path, end: str) -> None:
     """What is known belongs to the window."""
