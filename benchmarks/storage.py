@@ -154,6 +154,9 @@ Measure = Callable[[Reader, Path, list[int], int], float]
 def local(measure: Measure, who: str, threads: int) -> Factory:
     """Of the full file, from the disk of the folder for temporary files."""
     reads = FAULTING_READS if who in FAULTING else LOCAL_READS
+    if measure is stall:
+        # A bystander keeps the GIL for milliseconds, each time a reader wants it back.
+        reads //= 3
 
     def make(stage: Stage) -> Turn:
         seeds = count()
