@@ -111,3 +111,18 @@ def test_pages_that_are_in_memory_are_read_again_only_by_the_kernel(how: str, tm
         assert cursor.read(PLACE, COUNT) == CONTENT[PLACE : PLACE + COUNT]
         assert by_use_region(cursor) == CONTENT[PLACE : PLACE + COUNT]
         assert (mount.count_reads(), manager.stats().detached_reads) == (count, detached)
+
+
+def test_prefetch_of_a_file_that_is_gone_goes_by_its_window(tmp_path: Path) -> None:
+    """There is no descriptor, since the window has the only handle."""
+    path = tmp_path / "file"
+    write_pattern(path, SIZE)
+    with SlidingWindowMapManager(WINDOW, max_open_handles=1) as manager:
+        cursor = manager.make_cursor(path).use_region(0, 16)
+        assert manager.stats().kept_descriptors == 0
+        path.unlink()
+        cursor.prefetch(0, WINDOW, wait=True)
+        assert bytes(cursor.buffer()) == CONTENT[:16]
+        with pytest.raises(FileNotFoundError):
+            cursor.prefetch(4 * WINDOW, WINDOW, wait=True)
+        check_invariants(manager)
