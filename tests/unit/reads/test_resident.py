@@ -157,6 +157,28 @@ def test_what_the_run_and_the_marks_know_together_is_known() -> None:
     assert not resident.holds(BEGIN + 7 * PAGE, BEGIN + 12 * PAGE)
 
 
+def test_a_range_may_end_in_marks_behind_the_run() -> None:
+    """Which has grown up to them."""
+    resident = window()
+    resident.mark(BEGIN, BEGIN + PAGE)
+    resident.mark(BEGIN + 5 * PAGE, BEGIN + 7 * PAGE)
+    resident.mark(BEGIN + PAGE, BEGIN + 5 * PAGE)
+    assert (resident.run.begin, resident.run.end) == (BEGIN, BEGIN + 5 * PAGE)
+    assert resident.holds(BEGIN + 3 * PAGE, BEGIN + 7 * PAGE)
+    assert not resident.holds(BEGIN + 3 * PAGE, BEGIN + 8 * PAGE)
+
+
+def test_the_first_page_of_a_window_and_the_last_byte_are_asked_for_like_others() -> None:
+    resident = Resident(BEGIN, 9 * PAGE + 1, whole=False)
+    resident.mark(BEGIN + 5 * PAGE, BEGIN + 9 * PAGE + 1)
+    resident.mark(BEGIN + 4 * PAGE, BEGIN + 5 * PAGE)
+    assert resident.holds(BEGIN + 4 * PAGE, BEGIN + 9 * PAGE + 1)
+    resident = window()
+    resident.mark(BEGIN + PAGE, BEGIN + 3 * PAGE)
+    resident.mark(BEGIN + 9 * PAGE, BEGIN + 10 * PAGE)
+    assert not resident.holds(BEGIN, BEGIN + 2 * PAGE)
+
+
 def test_forgotten_is_not_known_and_can_be_known_again() -> None:
     resident = window()
     resident.mark(BEGIN, BEGIN + PAGE)
