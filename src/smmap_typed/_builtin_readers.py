@@ -91,7 +91,7 @@ class _FileReader:
             # This is ``_platform.read_at`` without the call, where possible.
             if sys.platform != "win32":
                 data = os.pread(descriptor, size, offset)
-            else:
+            else:  # pragma: no cover - Linux measures
                 data = _platform.read_at(descriptor, size, offset)
         except OSError as error:
             explain(error, source, f"reading {size} bytes at offset {offset}", descriptor=descriptor)

@@ -11,7 +11,7 @@ from typing import Final, SupportsIndex
 
 from smmap_typed._types import Advice
 
-if sys.platform != "win32":
+if sys.platform != "win32":  # pragma: no branch - Linux measures
     import resource
 
 __all__ = [
@@ -109,7 +109,6 @@ MAPS_HOLD_DESCRIPTORS: Final = sys.platform == "win32" or sys.version_info < (3,
 _MAP_COUNT: Final = "/proc/sys/vm/max_map_count"
 
 if sys.platform != "win32":
-    import resource
 
     def descriptor_limit() -> int:
         """Return how many descriptors the system allows this process now, or ``sys.maxsize`` if any number."""

@@ -6,6 +6,7 @@ comes when nobody else can run.
 """
 
 import mmap
+import os
 import random
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ import pytest
 from frontrun import _opcode_observer
 from frontrun.bytecode import run_with_schedule
 
+from races.descriptors import Watched
 from races.fixture import Fixture, WatchedMap
 from races.visible import VisibleDeque
 from smmap_typed._pool import tables
@@ -52,7 +54,7 @@ class Outcome(Protocol):
 
 def explore_systematically(kind: type[Fixture], folder: Path, most: int) -> Outcome:
     """Play all interleavings that differ in what is seen of them, or ``most`` of them, spread over the whole."""
-    with _watched_maps(), _everything_visible():
+    with _watched(), _everything_visible():
         outcome: Outcome = frontrun.explore(
             setup=lambda: kind(folder),
             workers=_threads(kind),
@@ -77,7 +79,7 @@ def explore_at_random(kind: type[Fixture], folder: Path, attempts: int, first: i
     two interruptions within a line, or one by all that another thread does. An error tells the number of its schedule:
     to play that alone, let it be the ``first`` of one attempt.
     """
-    with _watched_maps():
+    with _watched():
         for number in range(first, first + attempts):
             fixture = run_with_schedule(
                 _bursts(random.Random(number), len(kind.threads())),
@@ -107,9 +109,11 @@ def _threads(kind: type[Fixture]) -> list[Callable[[Fixture], None]]:
 
 
 @contextmanager
-def _watched_maps() -> Generator[None]:
+def _watched() -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mmap, "mmap", WatchedMap)
+        patch.setattr(os, "pread", Watched.pread)
+        patch.setattr(os, "close", Watched.close)
         yield
 
 

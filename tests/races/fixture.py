@@ -1,7 +1,7 @@
 """A fixture: what the threads of one scenario share, made anew for each interleaving, and what must be true at its end.
 
-The judges are the invariants, the bytes, and the maps themselves: each knows which cursor was on it when somebody
-tried to close it.
+The judges are the invariants, the bytes, the maps themselves, each of which knows which cursor was on it when somebody
+tried to close it, and the descriptors, which know who reads by them.
 """
 
 import mmap
@@ -10,6 +10,7 @@ from typing import ClassVar, Final, Literal
 
 from typing_extensions import override
 
+from races.descriptors import Descriptors, Watched
 from smmap_typed import SlidingWindowMapManager, WindowCursor
 from smmap_typed.readers import Reader
 from smmap_typed.testing import check_invariants
@@ -49,7 +50,9 @@ class Fixture:
         """Windows that somebody tried to unmap while a cursor was on them."""
         self.most_maps = 0
         """How many maps have been there at once."""
+        self.descriptors: Final = Descriptors()
         WatchedMap.fixture = self
+        Watched.descriptors = self.descriptors
         self.begin()
 
     @classmethod
@@ -64,7 +67,7 @@ class Fixture:
         except TimeoutError:
             # Of frontrun itself.
             raise
-        except (AssertionError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (AssertionError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
             self.complaints.append(f"{name}: {type(error).__name__}: {error}")
 
     def begin(self) -> None:
@@ -109,6 +112,7 @@ class Fixture:
         """The invariants hold, no window was torn away, and when all is released nothing is left."""
         assert not self.complaints, "\n".join(self.complaints)
         assert not self.torn_away, self.torn_away
+        assert not self.descriptors.complaints, self.descriptors.complaints
         self.check()
         check_invariants(self.manager)
         assert self.manager.stats().peak_handles <= self.handles

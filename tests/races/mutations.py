@@ -14,14 +14,16 @@ from typing import Final
 
 import pytest
 
-from races import scenarios
+from races import scenarios, scenarios_of_reads
 from races.fixture import Fixture
 from smmap_typed import SlidingWindowMapBuffer
+from smmap_typed._handles import reading
 from smmap_typed._handles.state import CursorState
 from smmap_typed._pool import fork
 from smmap_typed._pool.frame import Frame
 from smmap_typed._pool.monitor import Entry
 from smmap_typed._pool.pool import Pool
+from smmap_typed._pool.resident import Resident
 from smmap_typed._pool.tables import Tables
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -84,6 +86,11 @@ def _mutation(
 NO_SHORT_WAY: Final = (
     Edit(Pool._load, "not (made_way or self._unload_one(entry, tables.reserve_or_unload_for, load))", "True"),
     Edit(Pool._find_or_begin, "tables.unload_for(unload, load)", "pass"),
+)
+
+CLOSES_AT_ONCE: Final = (
+    "self.closing.append(file.take_descriptor())",
+    "import os; self.closing.append(file.take_descriptor()); os.close(self.closing[-1].numbers.pop())",
 )
 
 MUTATIONS: Final = (
@@ -266,5 +273,161 @@ MUTATIONS: Final = (
         ),
         scenarios.RemovalAgainstEviction,
         systematically=False,
+    ),
+    # Descriptors that one thread reads by and another keeps no longer.
+    _mutation(
+        "reads by the number of a descriptor, without the descriptor",
+        reading.read_from,
+        (
+            "data = reader.read(descriptor.numbers[0],",
+            "number, descriptor = descriptor.numbers[0], None; data = reader.read(number,",
+        ),
+        found_by=scenarios_of_reads.ReadAgainstRemoval,
+    ),
+    _mutation(
+        "closes a descriptor that another thread may read by",
+        Tables.release_descriptor,
+        CLOSES_AT_ONCE,
+        found_by=scenarios_of_reads.ReadAgainstCollect,
+    ),
+    _mutation(
+        "closes by configure a descriptor that another thread may read by",
+        Tables.release_descriptor,
+        CLOSES_AT_ONCE,
+        found_by=scenarios_of_reads.ReadAgainstLowerLimit,
+    ),
+    _mutation(
+        "closes for a window a descriptor that another thread may read by",
+        Tables.release_descriptor,
+        CLOSES_AT_ONCE,
+        found_by=scenarios_of_reads.ReadAgainstTheLimit,
+    ),
+    _mutation(
+        "may close a descriptor under the lock",
+        Tables.release_descriptor,
+        (
+            "self.closing.append(file.take_descriptor())",
+            "descriptor = file.take_descriptor(); self.closing.append(descriptor)",
+        ),
+        found_by=scenarios_of_reads.TwoRemovals,
+    ),
+    _mutation(
+        "gives the place of a descriptor back without the lock",
+        Pool.discard,
+        ("entry.locked(self._discard_files, condemned, reason)", "self._discard_files(condemned, reason)"),
+        found_by=scenarios_of_reads.TwoRemovals,
+    ),
+    Mutation(
+        "gives the place of a descriptor back twice",
+        (
+            Edit(Pool._begin_collect, "tables.release_descriptors(", "list("),
+            Edit(
+                Pool._collect,
+                "candidates = entry.locked(self._begin_collect)",
+                "candidates = entry.locked(self._begin_collect); tables = self.tables; "
+                "tables.release_descriptors(tables.kept.values())",
+            ),
+            Edit(
+                Tables.release_descriptor,
+                "self.closing.append(file.take_descriptor())",
+                "self.closing.append(file.descriptor); file.descriptor = None",
+            ),
+        ),
+        scenarios_of_reads.OneDescriptorCollectedTwice,
+        systematically=False,
+    ),
+    _mutation(
+        "keeps a second descriptor of a file",
+        Tables.keep_descriptor,
+        ("if file.descriptor is not None or self.closed:", "if self.closed:"),
+        found_by=scenarios_of_reads.TwoFirstReads,
+    ),
+    _mutation(
+        "keeps a descriptor without the lock",
+        Pool.descriptor_of,
+        ("entry.locked(self.tables.register, file,", "self.tables.register(file,"),
+        found_by=scenarios_of_reads.TwoFirstReads,
+    ),
+    _mutation(
+        "keeps a descriptor for a manager that was closed meanwhile",
+        Tables.keep_descriptor,
+        ("if file.descriptor is not None or self.closed:", "if file.descriptor is not None:"),
+        found_by=scenarios_of_reads.FirstReadAgainstClose,
+    ),
+    # Reads among reads.
+    _mutation(
+        "looks for room for a read only before it has the lock",
+        Pool._find_or_begin,
+        ("or not self.ledger.has_room_for(load.nbytes)", ""),
+        found_by=scenarios_of_reads.TwoReadsForOneHandle,
+    ),
+    _mutation(
+        "lets a read wait until another has mapped the window",
+        Pool._find_or_begin,
+        ("(file.serial, start) in tables.in_flight or", ""),
+        found_by=scenarios_of_reads.TwoReadsOfOneWindow,
+    ),
+    _mutation(
+        "forgets the reads that come while it counts them",
+        Tables._count_reads,
+        ("for _ in range(len(reads)):", "for size in list(reads):"),
+        ("ledger.detached_bytes += reads[0]", "ledger.detached_bytes += size"),
+        ("reads.popleft()", "pass; reads.clear()"),
+        found_by=scenarios_of_reads.ReadsAreCounted,
+    ),
+    _mutation(
+        "counts reads without the lock",
+        reading._note,
+        ("if len(reads) > MOST_UNCOUNTED:", "if pool.tables._count_reads():"),
+        found_by=scenarios_of_reads.TwoFirstReads,
+    ),
+    # What is known to be in memory.
+    _mutation(
+        "copies from a region that was unmapped meanwhile",
+        Frame.copy,
+        ("if mapping.closed:", "if False:"),
+        found_by=scenarios_of_reads.ReadAgainstCollect,
+    ),
+    _mutation(
+        "marks pages of a region that was discarded",
+        Resident.mark,
+        ("if self.is_discarded:", "if False:"),
+        found_by=scenarios_of_reads.MarkAgainstClose,
+    ),
+    _mutation(
+        "forgets the pages of a discarded region before it forbids new marks",
+        Resident.discard,
+        ("self.is_discarded = True", "self.forget(); self.is_discarded = True"),
+        ("self.forget()\n", "pass\n"),
+        found_by=scenarios_of_reads.MarkAgainstClose,
+    ),
+    _mutation(
+        "forgets without the lock",
+        Pool.forget_resident,
+        ("entry.locked(self.tables.forget_resident)", "self.tables.forget_resident()"),
+        found_by=scenarios_of_reads.ReadAgainstForgetting,
+    ),
+    _mutation(
+        "makes the run grow that is there by now",
+        Resident.mark,
+        ("if run is _NOTHING else run.begin", "if run is _NOTHING else self.run.begin"),
+        found_by=scenarios_of_reads.GrowthAgainstForgetting,
+    ),
+    _mutation(
+        "looks for the marks twice",
+        Resident.holds,
+        ("marks = self._marks", "pass"),
+        ("if marks is None:", "if self._marks is None:"),
+        ("begin, bits = self._begin, self._bits", "marks = self._marks; begin, bits = self._begin, self._bits"),
+        found_by=scenarios_of_reads.HitAgainstForgetting,
+    ),
+    _mutation(
+        "moves the run in two steps",
+        Resident._move_run,
+        (
+            "self.run = Run(begin + (low << bits),",
+            "self.run = Run(begin + (low << bits), run.end); self.run = Run(begin + (low << bits),",
+        ),
+        found_by=scenarios_of_reads.HitsThatMoveTheRun,
     ),
 )

@@ -9,6 +9,7 @@ import pytest
 from races.exploring import explore_at_random, explore_systematically
 from races.fixture import Fixture
 from races.scenarios import SCENARIOS
+from races.scenarios_of_reads import SCENARIOS_OF_READS
 
 
 class Effort(NamedTuple):
@@ -19,12 +20,12 @@ class Effort(NamedTuple):
     random: int
 
 
-EFFORTS: Final = {"ci": Effort(20, 40), "deep": Effort(20_000, 20_000)}
+EFFORTS: Final = {"ci": Effort(14, 28), "deep": Effort(20_000, 20_000)}
 EFFORT: Final = EFFORTS[os.environ.get("SMMAP_TYPED_PROFILE", "ci")]
 
 pytestmark = [
     pytest.mark.timeout(0),  # the deep profile searches for hours; each interleaving is short, and bounded by frontrun
-    pytest.mark.parametrize("scenario", SCENARIOS),
+    pytest.mark.parametrize("scenario", [*SCENARIOS, *SCENARIOS_OF_READS]),
 ]
 
 

@@ -18,15 +18,17 @@ from smmap_typed.testing._agreement import agree_with_the_kernel, same, same_byt
 from smmap_typed.testing._buffer_machine import BufferMachine
 from smmap_typed.testing._buffer_rules import BufferRules
 from smmap_typed.testing._cursor_rules import CursorRules
+from smmap_typed.testing._fixture import Factory
 from smmap_typed.testing._manager_rules import ManagerRules
 from smmap_typed.testing.disk import Disk
 from smmap_typed.testing.model import Buffer, Model
 from smmap_typed.testing.regions import Refusal
 from smmap_typed.testing.strategies import windows
 from stateful.machines import sliding
-from support import GRANULE, run_python
+from support import GRANULE, Fault, WindowReader, run_python
 
 SETTINGS: Final = ManagerSettings(2 * GRANULE)
+MAPS: Final = sliding("mmap")
 SIZES: Final = [8 * GRANULE, 3 * GRANULE]
 
 
@@ -35,11 +37,11 @@ class Played(CursorRules, BufferRules, ManagerRules):
 
 
 @contextmanager
-def playing() -> Generator[Played]:
+def playing(asked: ManagerSettings = SETTINGS, factory: Factory = MAPS) -> Generator[Played]:
     """A machine that has begun; its cursors are 1, by path, and 2, by descriptor, on the first file, and so on."""
     machine = Played()
     try:
-        machine.set_up(sliding("mmap"), SETTINGS, SIZES, copies=False)
+        machine.set_up(factory, asked, SIZES, copies=False)
         yield machine
         machine.agrees()
     finally:
@@ -230,3 +232,75 @@ def test_a_view_of_the_whole_region_outlives_the_place_of_its_cursor() -> None:
         machine.move(1, 6 * GRANULE, 10)
         machine.agrees()
         assert len(machine.views) == 1
+
+
+def test_bytes_that_would_be_sigbus_are_not_touched() -> None:
+    """They are known to be in memory, and the file has been truncated since."""
+    with playing() as machine:
+        machine.make_buffer(1, 0, 8 * GRANULE)
+        machine.read(1, 2 * GRANULE + 5, 10)
+        machine.slice(5, 2 * GRANULE + 5, 2 * GRANULE + 15, None)
+        machine.read_into(5, 2 * GRANULE + 5, 10)
+        machine.change_a_file(0, 10, "truncate")
+        machine.read(1, 2 * GRANULE + 5, 10)
+        machine.take_view(1, 2 * GRANULE + 5, 10)
+        machine.slice(5, 2 * GRANULE + 5, 2 * GRANULE + 15, None)
+        machine.read_into(5, 2 * GRANULE + 5, 10)
+
+
+def test_a_descriptor_is_named_by_its_number_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without /proc."""
+    disk = Disk(SIZES)
+    try:
+        source = disk.descriptor_source(0)
+        assert disk.name_of(source) == str(disk.path(0))
+        monkeypatch.setattr(os, "readlink", Fault(os.readlink, OSError("nobody knows"), at=1))
+        assert disk.name_of(source) == str(disk.descriptors[0])
+    finally:
+        disk.close()
+
+
+def test_a_read_by_a_file_that_is_gone_goes_on_in_the_window() -> None:
+    """The window has the only handle, so no descriptor is kept, and the name is gone."""
+    with playing(SETTINGS._replace(max_open_handles=1)) as machine:
+        machine.move(1, 0, 10)
+        machine.change_a_file(0, 0, "remove")
+        machine.read(1, 5, 10)
+        machine.read(1, 6 * GRANULE, 10)
+
+
+def test_a_buffer_goes_to_a_window_that_others_have_mapped() -> None:
+    """From nowhere and from another window; then it fills memory from what it has read."""
+    with playing() as machine:
+        machine.make_buffer(1, 0, 8 * GRANULE)
+        machine.move(1, 4 * GRANULE, 10)
+        machine.move(2, 0, 10)
+        machine.slice(5, 4 * GRANULE, 4 * GRANULE + 10, None)
+        machine.slice(5, 5, 15, None)
+        machine.read_into(5, 5, 10)
+        # And to one that it maps itself, since there is room.
+        machine.slice(5, 6 * GRANULE, 6 * GRANULE + 10, None)
+
+
+def test_a_window_that_a_truncated_file_lacks_is_not_mapped_by_a_read() -> None:
+    """The bytes that are read are there."""
+    with playing() as machine:
+        machine.ask(1, "file", 0)
+        machine.change_a_file(0, 2 * GRANULE + 100, "truncate")
+        machine.read(1, 2 * GRANULE + 5, 10)
+        assert not machine.model.regions
+
+
+def test_a_read_through_windows_that_fails_on_its_way_leaves_the_buffer_where_it_was() -> None:
+    """With a reader that reads no other way, of a file that is gone."""
+
+    def through_windows(asked: ManagerSettings) -> SlidingWindowMapManager:
+        window, memory, handles, strict = asked
+        return SlidingWindowMapManager(window, memory, handles, reader=WindowReader(), strict_memory=strict)
+
+    with playing(SETTINGS._replace(max_open_handles=1), through_windows) as machine:
+        machine.make_buffer(1, 0, 8 * GRANULE)
+        machine.slice(5, 0, 10, None)
+        machine.change_a_file(0, 0, "remove")
+        machine.slice(5, 0, 5 * GRANULE, None)
+        assert machine.buffers[5][1].cursor.region is not None

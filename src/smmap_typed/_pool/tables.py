@@ -567,9 +567,7 @@ class Tables:
                 self.leftovers.append(Leftover(weakref.ref(mapping), load.reserved))
                 self.ledger.keep_leftover()
             load.reserved = -1
-        file = self.files.get(load.window[0])
-        if file is not None:
-            self.unlist_if_unused(file)
+        self.unlist_if_unused(self.files[load.window[0]])
 
     def _complete_unload(self, unload: Unload) -> None:
         ledger, victim, successor = self.ledger, unload.victim, unload.successor

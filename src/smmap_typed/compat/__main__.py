@@ -55,7 +55,7 @@ def _new_main(like: ModuleType) -> ModuleType:
     module = ModuleType("__main__")
     module.__dict__["__builtins__"] = builtins
     # Up to CPython 3.13.
-    if "__annotations__" in vars(like):
+    if "__annotations__" in vars(like):  # pragma: no branch - one of these measures
         module.__annotations__ = {}
     return module
 
@@ -110,5 +110,5 @@ def _show_from(frame: object) -> None:
     sys.excepthook = show
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no branch - nobody imports it
     main()

@@ -557,3 +557,13 @@ def test_a_buffer_without_a_file_fills_nothing(path: Path) -> None:
         ended.end_access()
         for buffer in (SlidingWindowMapBuffer(), ended):
             assert (buffer.readinto(bytearray()), buffer.readinto(bytearray(3))) == (0, 0)
+
+
+def test_other_bytes_are_in_a_buffer_as_they_are_in_bytes(path: Path, manager: SlidingWindowMapManager) -> None:
+    content = path.read_bytes()
+    buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+    for kind in (bytearray, memoryview):
+        there: object = kind(content[5:9])
+        elsewhere: object = kind(b"no such bytes")
+        assert there in buffer
+        assert elsewhere not in buffer

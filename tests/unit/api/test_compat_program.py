@@ -120,6 +120,7 @@ def test_folders_archives_and_packages_run(tmp_path: Path) -> None:
     assert assert_same(tmp_path, "package", "a")[0] == 0
     assert assert_same(tmp_path, "-m", "package", "a")[0] == 0
     assert assert_same(tmp_path, "archive.zip", "a")[0] == 1
+    assert assert_same(tmp_path, "package", "a", options=("-P",))[0] == 0
 
 
 def test_what_is_not_there_is_reported_as_by_python(tmp_path: Path) -> None:

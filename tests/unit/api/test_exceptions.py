@@ -19,6 +19,7 @@ from smmap_typed import (
     UnsizedFileError,
     exceptions,
 )
+from smmap_typed._source import Source, explain_unnamed
 
 BUILTINS: dict[type[SmmapError], type[Exception]] = {
     SmmapError: Exception,
@@ -82,3 +83,11 @@ def test_a_changed_file_is_named(target: str | bytes | int) -> None:
     assert (error.errno, error.filename, error.target) == (errno.ESTALE, target, target)
     assert "it has 3 bytes now" in str(error)
     assert repr(target) in str(error)
+
+
+@pytest.mark.parametrize("filename", [None, "/other"])
+def test_an_error_of_a_reader_keeps_the_name_that_it_has(filename: str | None) -> None:
+    """And its words; otherwise it gets the name of the file, and says what was tried."""
+    error = OSError(errno.EIO, "no luck", filename)
+    explain_unnamed(error, Source("/some/file", "/some/file"), "decoding")
+    assert (error.filename, "decoding" in str(error)) == (filename or "/some/file", filename is None)

@@ -399,3 +399,9 @@ def test_each_kind_of_source_and_reader_gives_the_bytes(path: Path, manager_clas
                 assert cursor.read(0, len(content)) == content
                 assert bytes(cursor.use_region(GRANULE + 3, 77).buffer()) == content[GRANULE + 3 : GRANULE + 80]
             assert os.lseek(descriptor, 0, os.SEEK_CUR) == 0
+
+
+@both
+def test_reads_have_two_names(manager_class: ManagerClass) -> None:
+    with pytest.raises(ValueError, match=r'^reads must be "auto" or "pread", got \'mmap\'$'):
+        manager_class(reads="mmap")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

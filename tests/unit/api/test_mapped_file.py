@@ -195,6 +195,7 @@ def test_a_closed_file_says_so_like_any_other(path: Path) -> None:
         calls: list[Callable[[], object]] = [
             *(file.read, file.readline, file.tell, file.seekable, file.readable, lambda: next(file), file.peek),
             *(raw.tell, raw.readable, raw.seekable, lambda: raw.seek(0), file.__enter__),
+            lambda: raw.readinto(bytearray(1)),
         ]
         for call in calls:
             with pytest.raises(ValueError, match=r"closed file"):

@@ -42,6 +42,8 @@ def test_it_tells_its_range_absolute(path: Path, manager: SlidingWindowMapManage
     assert region.ofs_end() == region.ofs_begin() + region.size() == 4 * GRANULE + 100
     inside = [offset for offset in range(region.ofs_begin() - 2, region.ofs_end() + 2) if region.includes_ofs(offset)]
     assert inside == list(range(region.ofs_begin(), region.ofs_end()))
+    with pytest.raises(TypeError, match=r"^ofs must be an integer, got str$"):
+        region.includes_ofs("5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def test_it_is_frozen_and_compared_by_identity(path: Path, manager: SlidingWindowMapManager) -> None:

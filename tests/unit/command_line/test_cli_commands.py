@@ -72,8 +72,11 @@ def found_in(path: Path, pattern: Pattern, *, threads: int, handles: int) -> lis
         b"a*?b|",
     ],
 )
-def test_pieces_find_what_one_search_finds(tmp_path: Path, expression: bytes, threads: int, handles: int) -> None:
+def test_pieces_find_what_one_search_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expression: bytes, threads: int, handles: int
+) -> None:
     """Dense matches over the edges of pieces, overlapping candidates, lookaround and anchors; ``re`` is the judge."""
+    monkeypatch.setattr(finding, "_PIECE", GRANULE)
     chance = random.Random(7)
     data = b"".join(chance.choices([b"a", b"b", b"\n"], [8, 8, 1], k=9 * GRANULE + 5))
     (tmp_path / "file").write_bytes(data)
@@ -113,8 +116,11 @@ def test_a_search_looks_ahead_by_two_pieces_of_each_thread(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("needle", [b"a", b"aaaaaaa", b"a" * (GRANULE + 1), b"a" * (3 * GRANULE)])
-def test_bytes_that_overlap_themselves_are_found_once(tmp_path: Path, needle: bytes) -> None:
+def test_bytes_that_overlap_themselves_are_found_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needle: bytes
+) -> None:
     """In a file of one letter each piece finds matches that the one before has used up, or that end beyond it."""
+    monkeypatch.setattr(finding, "_PIECE", GRANULE)
     data = b"a" * (7 * GRANULE + 3)
     (tmp_path / "file").write_bytes(data)
     expected = list(range(0, len(data) - len(needle) + 1, len(needle)))
@@ -149,9 +155,12 @@ def test_find_takes_hexadecimal_and_counts(tmp_path: Path) -> None:
 
 
 def test_find_counts_over_all_pieces_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"a" * (7 * GRANULE + 3))
+    with (tmp_path / "file").open("wb") as file:
+        for piece in range(3):
+            file.seek(piece * finding._PIECE)
+            file.write(b"aa")
     result = run(tmp_path, "find", "--count", *SMALL, "a", "file")
-    assert (result.stdout, result.stderr) == (b"%d\n" % (7 * GRANULE + 3), b"")
+    assert (result.stdout, result.stderr) == (b"6\n", b"")
 
 
 def test_find_reports_a_file_that_fails_once_and_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

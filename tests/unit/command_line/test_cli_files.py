@@ -10,6 +10,7 @@ import pytest
 from fuse_server import Whims, fuse_mount
 from isolated import in_mount_namespace
 from loop_devices import loop_device
+from smmap_typed.cli import moving_bar
 from smmap_typed.cli.options import window_of
 from support import GRANULE, pattern
 from terminals import run
@@ -35,6 +36,14 @@ def test_a_disk(tmp_path: Path) -> None:
         assert run(tmp_path, "map", "--reads", "9", name).stdout.decode().startswith(name)
         timed = run(tmp_path, "bench", "--rounds", "1", "--reads", "9", name).stdout.decode()
         assert [row.split("  ")[0] for row in timed.splitlines()[2:]] == ["smmap_typed", "one mmap", "pread"]
+
+
+def test_the_bar_knows_the_size_of_a_disk(tmp_path: Path) -> None:
+    """And takes what cannot be opened for nothing."""
+    (tmp_path / "image").write_bytes(CONTENT)
+    with loop_device(tmp_path / "image") as device:
+        assert moving_bar._total([str(device), str(tmp_path / "image")]) == 2 * len(CONTENT)
+    assert moving_bar._device_size(str(tmp_path / "none")) == 0
 
 
 @pytest.mark.parametrize("name", ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"])

@@ -1,5 +1,6 @@
 """overlayfs, Docker's file system: a write makes a copy of the file, with the same device, inode and size."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from isolated import in_mount_namespace
 from mounts import overlay
 from rewriting import SIZE, ReaderName, assert_keeps_to, assert_reads, replace, rewrite
-from smmap_typed import SlidingWindowMapManager
+from smmap_typed import FileChangedError, SlidingWindowMapBuffer, SlidingWindowMapManager
 from support import GRANULE, open_descriptor, pattern
 
 # Mounts are Linux; the type checkers pass over the rest elsewhere.
@@ -96,3 +97,17 @@ def test_a_lower_file_that_is_replaced_or_deleted(tmp_path: Path, reader: Reader
         assert_reads(manager.make_cursor(folder / "one"), new)
         with pytest.raises(FileNotFoundError):
             manager.make_cursor(folder / "two").use_region()
+
+
+@in_mount_namespace
+def test_a_buffer_fills_memory_from_one_of_the_two_files(tmp_path: Path, reader: ReaderName) -> None:
+    """Or refuses, as its descriptor reads the new file by now."""
+    with overlay(tmp_path, {"file": OLD}) as folder, SlidingWindowMapManager(GRANULE, reader=reader) as manager:
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(folder / "file"), 0)
+        assert buffer[:16] == OLD[:16]
+        rewrite(folder / "file", 2)
+        room = bytearray(16)
+        with contextlib.suppress(FileChangedError):
+            assert buffer.readinto(room, GRANULE) == 16
+            assert room == OLD[GRANULE : GRANULE + 16]
+        buffer.end_access()

@@ -1,5 +1,6 @@
 """Files whose size is not that of their content: those of /proc say 0, and those of /sys a page."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -9,8 +10,10 @@ from typing import Final, Literal
 import pytest
 
 from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager, UnsizedFileError, WindowCursor
+from smmap_typed._builtin_readers import _ends_before_its_size
+from smmap_typed._source import state_of
 from smmap_typed.testing import check_invariants
-from support import GRANULE, open_descriptor
+from support import GRANULE, Fault, open_descriptor
 
 EMPTY_SIZED: Final = Path("/proc/self/status")
 Name = Literal["mmap", "pread", "auto"]
@@ -94,3 +97,25 @@ def test_a_file_that_grows_while_it_is_looked_at_is_no_such_file(
         cursor = manager.make_cursor(path)
         assert cursor.file_size() in (0, 5)
     assert manager.make_cursor(path).read(0, 9) == b"grown"
+
+
+def test_an_empty_file_that_cannot_be_read_is_an_error(
+    manager: SlidingWindowMapManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It might have bytes. One that has none yet, and may get some, has no size."""
+    path = tmp_path / "empty"
+    path.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "read", Fault(os.read, OSError(errno.EIO, "no luck"), at=1))
+        with pytest.raises(OSError, match="no luck while reading 1 byte at offset 0"):
+            manager.make_cursor(path).file_size()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "read", Fault(os.read, BlockingIOError(errno.EAGAIN, "not yet"), at=1))
+        with pytest.raises(UnsizedFileError):
+            manager.make_cursor(path).file_size()
+    assert manager.make_cursor(path).file_size() == 0
+
+
+def test_what_cannot_be_looked_at_does_not_end_before_its_size() -> None:
+    """Then the error that is told is another one."""
+    assert not _ends_before_its_size(-1, state_of(os.stat(__file__)))

@@ -72,6 +72,12 @@ def fixture(path: Path) -> Iterator[Fixture]:
     fixture.tables.torn = True
 
 
+def know_what_is_not_read_from_maps(fixture: Fixture) -> None:
+    """As with ``reads="pread"``."""
+    setattr(fixture.manager._pool, "copies_from_maps", False)  # noqa: B010 - it is final
+    fixture.idle.resident.run = Run(FAR, FAR + GRANULE)
+
+
 Break: TypeAlias = Callable[[Fixture], object]
 
 
@@ -207,6 +213,11 @@ BROKEN: Final[list[tuple[str, Break, str]]] = [
         "I13",
         lambda fixture: setattr(fixture.idle.resident, "run", Run(0, GRANULE)),
         f"bytes 0 to {GRANULE} are known to be in memory, which the region at {FAR} has not",
+    ),
+    (
+        "I13",
+        know_what_is_not_read_from_maps,
+        f"bytes of the region at {FAR} are known to be in memory, and reads are not to touch a map",
     ),
     (
         "I11",

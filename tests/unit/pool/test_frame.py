@@ -3,8 +3,10 @@
 import mmap
 from collections import deque
 from collections.abc import Iterator
+from typing import Never
 
 import pytest
+from typing_extensions import override
 
 from interrupts import Struck
 from smmap_typed._pool import frame as frames
@@ -50,6 +52,22 @@ def test_an_error_of_a_handler_is_not_taken_for_a_closed_map(frame: Frame, monke
     monkeypatch.setattr(frames, "_make_view", interrupted)
     with pytest.raises(ValueError, match=r"^of a handler$"):
         frame.pin(id)
+
+
+class Interrupted(mmap.mmap):
+    """A map that a handler interrupts."""
+
+    @override
+    def __getitem__(self, _: object) -> Never:
+        raise ValueError("of a handler")
+
+
+def test_an_error_of_a_handler_in_a_copy_is_not_taken_for_a_closed_map() -> None:
+    with Interrupted(-1, 10) as mapping:
+        frame = Frame(1, 2, 10, "/a", 0, 10, mapping, reach=1, copied=False, mapped_at=0.0)
+        with pytest.raises(ValueError, match=r"^of a handler$"):
+            frame.copy(0, 1)
+    assert frame.copy(0, 1) is None
 
 
 def test_an_exception_between_view_and_pin_leaves_no_view(

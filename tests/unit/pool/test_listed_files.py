@@ -141,6 +141,11 @@ def test_a_number_that_is_no_name_of_a_file_leads_to_no_file() -> None:
     assert not is_led_to_by(File(STATE, "/a"), 7)
 
 
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_name_that_nothing_explains_leads_to_the_file_only_if_there_are_hard_links(links: int) -> None:
+    assert is_led_to_by(File(STATE._replace(links=links), "/a"), "/b") == (links > 1)
+
+
 def test_names_of_files_that_are_listed_no_more_lead_nowhere_after_a_repair(tables: Tables) -> None:
     file, _ = tables.enlist(File(STATE, "/a"), "/a")
     del tables.files[file.serial]

@@ -13,6 +13,7 @@ from smmap_typed import (
     HandleLimitError,
     ManagerClosedError,
     MemoryLimitError,
+    SlidingWindowMapBuffer,
     SlidingWindowMapManager,
     WindowCursor,
 )
@@ -388,3 +389,81 @@ def test_a_nested_look_does_without_the_lock_if_that_is_taken(path: Path, manage
     with Entry(manager._pool, serves=False):
         assert manager.num_file_handles() == 1
     assert manager.num_file_handles() == 0
+
+
+class TestWhatIsTakenFromUnderARead:
+    """A forced removal releases memoryviews and closes maps, between two lines of a read. Here this is done by hand."""
+
+    def test_a_view_of_a_region_that_is_there_fails(self, path: Path, manager: SlidingWindowMapManager) -> None:
+        """Nothing explains it, so it is the very error. Once the region is discarded, the window is looked for."""
+        (cursor,) = standing(manager, path, 0)
+        frame = cursor._state.placement[1]
+        frame.release_pins()
+        with pytest.raises(ValueError, match="released memoryview"):
+            cursor.view(0, 5)
+        frame.live_end = -1
+        assert cursor.view(0, 5) == pattern(5)
+        frame.live_end = frame.size
+
+    def test_a_read_goes_by_the_descriptor(self, path: Path, manager: SlidingWindowMapManager) -> None:
+        (cursor,) = standing(manager, path, 0)
+        manager._pool.ageing.rest()
+        assert cursor.read(0, 16) == pattern(16)
+        frame = cursor._state.placement[1]
+        frame.release_pins()
+        assert frame.mapping is not None
+        frame.mapping.close()
+        assert cursor.read(0, 16) == pattern(16)
+
+    def test_a_read_finds_no_map(self, path: Path) -> None:
+        """And there is no room for another one."""
+        with SlidingWindowMapManager(W, max_open_handles=2) as manager:
+            (cursor,) = standing(manager, path, 0)
+            manager._pool.ageing.rest()
+            assert cursor.read(0, 16) == pattern(16)
+            frame = cursor._state.placement[1]
+            mapping, frame.mapping = frame.mapping, None
+            assert cursor.read(0, 16) == pattern(16)
+            frame.mapping = mapping
+            check_invariants(manager)
+
+    def test_a_search_goes_on(self, path: Path, manager: SlidingWindowMapManager) -> None:
+        with SlidingWindowMapBuffer(manager.make_cursor(path), 0) as buffer:
+            assert buffer[:16] == pattern(16)
+            frame = buffer._span.state.placement[1]
+            frame.release_pins()
+            assert frame.mapping is not None
+            frame.mapping.close()
+            assert buffer.find(pattern(64)[40:]) == 40
+
+
+def test_a_last_attempt_waits_for_an_unload_of_another_thread(path: Path, manager: SlidingWindowMapManager) -> None:
+    standing(manager, path, 0)
+    pool = manager._pool
+    attempts: list[bool] = []
+
+    def attempt(last: bool) -> bool:
+        attempts.append(last)
+        return False
+
+    with Entry(pool) as entry:
+        unload = Unload()
+        assert entry.locked(pool.tables.unload_next, unload, ())
+        assert entry.locked(pool._attempt_last, attempt) is unload
+        assert not attempts
+        pool.tables.finished.append(unload)
+    check_invariants(manager)
+
+
+def test_room_that_a_view_has_given_back_is_found(path: Path) -> None:
+    """The view outlived its region, which was removed by force, so its map still has the only handle."""
+    with SlidingWindowMapManager(W, max_open_handles=1) as manager:
+        (cursor,) = standing(manager, path, 0)
+        view = cursor.view(0, 5)
+        manager._force_removal(str(path))
+        other = manager.make_cursor(path)
+        with pytest.raises(HandleLimitError):
+            other.use_region(W, 1)
+        view.release()
+        assert other.use_region(W, 1).is_valid()
+        check_invariants(manager)

@@ -5,6 +5,7 @@ import gc
 import io
 import os
 import pickle
+import re
 import threading
 import weakref
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 
 from smmap_typed import (
     Event,
+    FileChangedError,
     FileStats,
     LimitReached,
     ManagerClosedError,
@@ -185,7 +187,10 @@ def test_what_cannot_be_pickled_says_so(manager: SlidingWindowMapManager, path: 
         SlidingWindowMapManager(reader=reader) as read,
     ):
         for thing, why in (
-            (manager.make_cursor(descriptor), f"descriptor .* number {descriptor} means another file"),
+            (
+                manager.make_cursor(descriptor),
+                f"descriptor .* number {descriptor} means another file in another process; make it from a path$",
+            ),
             (SlidingWindowMapBuffer(manager.make_cursor(descriptor)), "made from a descriptor"),
             (manager.open(descriptor), "made from a descriptor"),
             (observed, "because its observer cannot"),
@@ -253,3 +258,94 @@ def test_an_unused_cursor_is_as_small_as_before(manager: SlidingWindowMapManager
     cursor = manager.make_cursor(path)
     twin: WindowCursor = pickle.loads(pickle.dumps(cursor))
     assert twin._state.__sizeof__() == cursor._state.__sizeof__()
+
+
+def arrive(pickled: bytes) -> WindowCursor:
+    """Unpickle a cursor as another process does, where the manager that it was made with does not live."""
+    cursor = pickle.loads(pickled)
+    assert isinstance(cursor, WindowCursor)
+    return cursor
+
+
+def left_behind(path: Path, handles: int = 64, memory: int | None = None) -> bytes:
+    """A pickled cursor whose manager is gone."""
+    manager = SlidingWindowMapManager(2 * GRANULE, 64 * GRANULE, 50)
+    manager.configure(max_open_handles=handles)
+    if memory is not None:
+        manager.configure(max_memory_size=memory)
+    return pickle.dumps(manager.make_cursor(path))
+
+
+class TestArrival:
+    """What arrives where its manager is not: here that of this process is dropped first."""
+
+    def test_all_that_arrive_share_a_manager_with_its_last_limits(self, path: Path) -> None:
+        pickled = left_behind(path, handles=7, memory=20 * GRANULE)
+        one, two = arrive(pickled), arrive(pickled)
+        pool = one._state.pool
+        assert two._state.pool is pool
+        assert (pool.ledger.max_handles, pool.ledger.max_memory, pool.grid.window_size) == (
+            7,
+            20 * GRANULE,
+            2 * GRANULE,
+        )
+        assert one.read(0, 3) == two.read(0, 3) == pattern(3)
+        assert arrive(left_behind(path, handles=7))._state.pool.ledger.max_memory == 64 * GRANULE
+
+    def test_the_manager_stays_until_eight_others_have_come(self, path: Path) -> None:
+        """Once for each manager, however often something arrives with it."""
+        pickled = left_behind(path)
+        token = arrive(pickled)._state.pool.reference
+        for _ in range(7):
+            arrive(left_behind(path))
+        assert arrive(pickled)._state.pool.reference is token
+        assert len({id(manager) for manager in pickling._recent}) == len(pickling._recent) == 8
+        for _ in range(8):
+            arrive(left_behind(path))
+        assert arrive(pickled)._state.pool.reference is not token
+
+    def test_a_cursor_keeps_the_manager_that_it_came_with(self, path: Path) -> None:
+        """Nothing else does: later arrivals find it as long as the cursor lives."""
+        pickled = left_behind(path)
+        cursor = arrive(pickled)
+        pickling._recent.clear()
+        gc.collect()
+        assert arrive(pickled)._state.pool is cursor._state.pool
+        assert cursor.use_region(0, 3).size() == 3
+
+    def test_a_new_manager_lets_the_others_unmap_what_is_idle(self, path: Path) -> None:
+        cursor = arrive(left_behind(path)).use_region(0, 3)
+        tables = cursor._state.pool.tables
+        cursor.unuse_region()
+        assert len(tables.frames) == 1
+        arrive(left_behind(path))
+        assert not tables.frames
+
+    def test_a_manager_that_was_closed_is_made_anew(self, path: Path) -> None:
+        """It was made here for all that arrive, so one of them must not close it for the others."""
+        pickled = left_behind(path)
+        arrive(pickled)._state.pool.close()
+        assert arrive(pickled).read(0, 3) == pattern(3)
+
+    @pytest.mark.parametrize("travels", [1, 2])
+    def test_a_file_that_has_changed_on_the_way_is_an_error(self, path: Path, travels: int) -> None:
+        """Also after a second journey, before the first use."""
+        pickled = left_behind(path)
+        for _ in range(travels - 1):
+            pickled = pickle.dumps(arrive(pickled))
+            pickling._recent.clear()
+        before = path.stat()
+        path.write_bytes(pattern(5))
+        now = path.stat()
+        message = (
+            f"it has 5 bytes, mtime {now.st_mtime_ns} ns and ctime {now.st_ctime_ns} ns now, and where the cursor was "
+            f"pickled it had {before.st_size} bytes, mtime {before.st_mtime_ns} ns and ctime {before.st_ctime_ns} ns"
+        )
+        with pytest.raises(FileChangedError, match=re.escape(message)) as caught:
+            arrive(pickled).read(0, 3)
+        assert caught.value.filename == str(path)
+
+    def test_a_file_that_could_not_be_seen_is_as_it_is_at_the_first_use(self, tmp_path: Path) -> None:
+        cursor = arrive(left_behind(tmp_path / "late"))
+        (tmp_path / "late").write_bytes(pattern(5))
+        assert cursor.read(0, 9) == pattern(5)

@@ -140,3 +140,16 @@ def test_an_error_of_a_positional_read_comes_through(tmp_path: Path) -> None:
             cursor.read(5, 9)
         assert (manager.stats().detached_reads, manager.stats().handles) == (0, 0)
         check_invariants(manager)
+
+
+def test_a_map_that_other_code_has_closed_is_made_anew(tmp_path: Path) -> None:
+    """It had it from ``map()``, and a reader without reads at an offset needs the window."""
+    path = tmp_path / "file"
+    write_pattern(path, SIZE)
+    with SlidingWindowMapManager(WINDOW, reader=WindowReader()) as manager:
+        cursor = manager.make_cursor(path).use_region(0, 1)
+        region = manager.make_cursor(path).use_region(2 * WINDOW, 1).region()
+        assert region is not None
+        region.map().close()
+        assert cursor.read(2 * WINDOW, 16) == pattern(16, offset=2 * WINDOW)
+        check_invariants(manager)

@@ -1,16 +1,19 @@
 """Waiting for bytes before a view of them is handed out: ``prefetch(wait=True)``, and managers that populate."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from fuse_server import Whims, fuse_mount
 from isolated import in_mount_namespace
 from kinds_of_reads import PLACE, SIZE, WINDOW
-from smmap_typed import SlidingWindowMapManager, WindowCursor
+from smmap_typed import SlidingWindowMapManager, StaticWindowMapManager, WindowCursor, _platform
+from smmap_typed._handles import reading
 from smmap_typed._types import ReaderName
 from smmap_typed.readers import Reader
 from smmap_typed.testing import check_invariants
@@ -111,3 +114,120 @@ def test_pages_that_are_in_memory_are_read_again_only_by_the_kernel(how: str, tm
         assert cursor.read(PLACE, COUNT) == CONTENT[PLACE : PLACE + COUNT]
         assert by_use_region(cursor) == CONTENT[PLACE : PLACE + COUNT]
         assert (mount.count_reads(), manager.stats().detached_reads) == (count, detached)
+
+
+def test_prefetch_of_a_file_that_is_gone_goes_by_its_window(tmp_path: Path) -> None:
+    """There is no descriptor, since the window has the only handle."""
+    path = tmp_path / "file"
+    write_pattern(path, SIZE)
+    with SlidingWindowMapManager(WINDOW, max_open_handles=1) as manager:
+        cursor = manager.make_cursor(path).use_region(0, 16)
+        assert manager.stats().kept_descriptors == 0
+        path.unlink()
+        cursor.prefetch(0, WINDOW, wait=True)
+        assert bytes(cursor.buffer()) == CONTENT[:16]
+        with pytest.raises(FileNotFoundError):
+            cursor.prefetch(4 * WINDOW, WINDOW, wait=True)
+        check_invariants(manager)
+
+
+class Calls:
+    """What is asked of the storage: the file, the offset, and how many bytes, in order."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.reads: Final[list[tuple[str, int, int]]] = []
+        self.advice: Final[list[tuple[str, int, int]]] = []
+        preadv, fadvise = os.preadv, os.posix_fadvise
+
+        def read(number: int, rooms: Sequence[memoryview], offset: int, flags: int = 0) -> int:
+            if not flags:
+                self.reads.append((os.readlink(f"/proc/self/fd/{number}"), offset, len(rooms[0])))
+            return preadv(number, rooms, offset, flags)
+
+        def advise(number: int, offset: int, size: int, advice: int) -> None:
+            if advice == os.POSIX_FADV_WILLNEED:
+                self.advice.append((os.readlink(f"/proc/self/fd/{number}"), offset, size))
+            fadvise(number, offset, size, advice)
+
+        patch.setattr(os, "preadv", read)
+        patch.setattr(os, "posix_fadvise", advise)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    return Calls(monkeypatch)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    write_pattern(path, SIZE)
+    return path
+
+
+@pytest.mark.pure
+def test_prefetch_reads_just_those_bytes_once(file: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces, by the kept descriptor, which stays; then they are known, and nothing is asked again."""
+    monkeypatch.setattr(reading, "_SCRATCH", GRANULE)
+    with SlidingWindowMapManager(WINDOW) as manager:
+        cursor = manager.make_cursor(file).use_region(WINDOW, 16)
+        cursor.prefetch(WINDOW + 5, 2 * GRANULE + 7, wait=True)
+        begins = [WINDOW + 5 + number * GRANULE for number in range(3)]
+        assert calls.reads == [
+            (str(file), begins[0], GRANULE),
+            (str(file), begins[1], GRANULE),
+            (str(file), begins[2], 7),
+        ]
+        cursor.prefetch(WINDOW + 5, 2 * GRANULE + 7, wait=True)
+        assert cursor.read(WINDOW + 5, 2 * GRANULE + 7) == CONTENT[WINDOW + 5 :][: 2 * GRANULE + 7]
+        stats = manager.stats()
+        assert (len(calls.reads), stats.detached_reads, stats.kept_descriptors, calls.advice) == (3, 0, 1, [])
+        # Bytes without a window, and after the end of the file.
+        cursor.prefetch(SIZE - 9, 100, wait=True)
+        cursor.prefetch(SIZE, 100, wait=True)
+        assert calls.reads[3:] == [(str(file), SIZE - 9, 9)]
+
+
+@pytest.mark.pure
+def test_prefetch_with_reads_by_descriptor_marks_nothing(file: Path, calls: Calls) -> None:
+    with SlidingWindowMapManager(WINDOW, reads="pread") as manager:
+        cursor = manager.make_cursor(file).use_region(0, 16)
+        for _ in range(2):
+            cursor.prefetch(5, 7, wait=True)
+        assert calls.reads == [(str(file), 5, 7)] * 2
+        check_invariants(manager)
+
+
+@pytest.mark.pure
+def test_a_manager_that_populates_reads_a_request_before_it_is_there(file: Path, calls: Calls) -> None:
+    """And of one that is larger than a window, what the cursor gets of it at most."""
+    with SlidingWindowMapManager(WINDOW, populate=True) as manager:
+        cursor = manager.make_cursor(file)
+        cursor.use_region(5, 7)
+        assert calls.reads == [(str(file), 5, 7)]
+        cursor.use_region(WINDOW, SIZE)
+        assert sum(size for _name, _offset, size in calls.reads[1:]) == WINDOW
+        assert calls.reads[1][1] == WINDOW
+    calls.reads.clear()
+    with StaticWindowMapManager(populate=True) as manager:
+        manager.make_cursor(file).use_region(5, 7)
+        assert calls.reads == [(str(file), 5, 7)]
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("cached", [{5}, {5 + COUNT - 1}, {5, 5 + COUNT - 1}])
+def test_the_kernel_is_asked_to_read_ahead_unless_both_ends_are_there(
+    cached: set[int], file: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[tuple[str, int]] = []
+
+    def is_cached(number: int, offset: int) -> bool:
+        looked.append((os.readlink(f"/proc/self/fd/{number}"), offset))
+        return offset in cached
+
+    monkeypatch.setattr(_platform, "is_cached", is_cached)
+    with SlidingWindowMapManager(WINDOW) as manager:
+        manager.make_cursor(file).prefetch(5, COUNT)
+        assert calls.advice == [(str(file), 5, COUNT)] * (len(cached) < 2)
+        assert {name for name, _offset in looked} == {str(file)}
+        assert manager.stats().maps == 0

@@ -16,10 +16,10 @@ import pytest
 from interrupts import LIBRARY, traced
 from isolated import in_a_child
 from kinds_of_reads import KINDS, SIZE, WINDOW, Kind, ready
-from smmap_typed import FileChangedError, SlidingWindowMapManager
+from smmap_typed import FileChangedError, SlidingWindowMapManager, _builtin_readers
 from smmap_typed._types import Reads
 from smmap_typed.testing import check_invariants
-from support import pattern, write_pattern
+from support import GRANULE, pattern, write_pattern
 
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
@@ -128,3 +128,13 @@ def test_a_file_that_is_cut_after_its_bytes_were_read(name: str, tmp_path: Path)
         # And it is there again.
         write_pattern(path, SIZE)
         assert act() == kind.wanted
+
+
+@pytest.mark.pure
+def test_more_than_one_call_reads_is_read_by_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of 2 GiB and more, which Linux never reads at once; here it is told that a granule is the most."""
+    monkeypatch.setattr(_builtin_readers, "_MOST_AT_ONCE", GRANULE)
+    path = tmp_path / "file"
+    write_pattern(path, 8 * GRANULE)
+    with SlidingWindowMapManager(2 * GRANULE, reads="pread") as manager:
+        assert manager.make_cursor(path).read(5, 7 * GRANULE) == pattern(7 * GRANULE, offset=5)

@@ -90,6 +90,62 @@ def test_the_run_moves_where_reads_go_on() -> None:
     assert known(resident) == {0, 1, 20, 21, 22, 30}
 
 
+def test_a_run_grows_from_its_first_byte_and_to_the_end_of_a_page() -> None:
+    """And what it knows already changes nothing."""
+    resident = window()
+    resident.mark(BEGIN, BEGIN + PAGE)
+    resident.mark(BEGIN, BEGIN + PAGE + 1)
+    assert (resident.run.begin, resident.run.end) == (BEGIN, BEGIN + 2 * PAGE)
+    run = resident.run
+    resident.mark(BEGIN + 5, BEGIN + 2 * PAGE)
+    assert resident.run is run
+    assert resident._marks is None
+
+
+def test_the_first_byte_of_a_page_brings_it() -> None:
+    resident = window()
+    resident.mark(BEGIN, BEGIN + 1)
+    resident.mark(BEGIN + 20 * PAGE + 5, BEGIN + 21 * PAGE + 1)
+    assert known(resident) == {0, 20, 21}
+
+
+@pytest.mark.parametrize(("size", "count"), [(4 * PAGE, 4), (2 * PAGE + 1, 3), (3 * PAGE - 1, 3)])
+def test_there_is_a_mark_for_each_page(size: int, count: int) -> None:
+    resident = Resident(BEGIN, size, whole=False)
+    resident.mark(BEGIN + 2 * PAGE, BEGIN + 2 * PAGE + 1)
+    resident.mark(BEGIN, BEGIN + 1)
+    assert resident._marks is not None
+    assert len(resident._marks) == count
+
+
+def read_often(resident: Resident, page: int) -> None:
+    """Read a marked page until the run has moved there."""
+    run = resident.run
+    for _ in range(8):
+        assert resident.run is run
+        assert resident.holds(BEGIN + page * PAGE, BEGIN + page * PAGE + 1)
+    assert resident.run is not run
+
+
+def test_a_run_that_moves_leaves_marks_of_all_its_pages() -> None:
+    """Wherever it was, and if its last page has one byte."""
+    resident = Resident(BEGIN, 9 * PAGE + 1, whole=False)
+    resident.mark(BEGIN + 5 * PAGE, BEGIN + 9 * PAGE + 1)
+    resident.mark(BEGIN, BEGIN + 2 * PAGE)
+    read_often(resident, 1)
+    assert (resident.run.begin, resident.run.end) == (BEGIN, BEGIN + 2 * PAGE)
+    assert resident.holds(BEGIN + 5 * PAGE, BEGIN + 9 * PAGE + 1)
+
+
+def test_a_run_that_moves_takes_neighbours_that_are_near() -> None:
+    """So that a move costs no more in a window of many pages."""
+    resident = window(12_000)
+    resident.mark(BEGIN + 11_000 * PAGE, BEGIN + 11_001 * PAGE)
+    resident.mark(BEGIN, BEGIN + 10_500 * PAGE)
+    read_often(resident, 5000)
+    assert (resident.run.begin, resident.run.end) == (BEGIN + 904 * PAGE, BEGIN + 9097 * PAGE)
+
+
 def test_what_the_run_and_the_marks_know_together_is_known() -> None:
     """A range may lie in both, with the run in its middle."""
     resident = window()
@@ -99,6 +155,28 @@ def test_what_the_run_and_the_marks_know_together_is_known() -> None:
     assert resident.holds(BEGIN + 8 * PAGE, BEGIN + 12 * PAGE)
     assert not resident.holds(BEGIN + 8 * PAGE, BEGIN + 13 * PAGE)
     assert not resident.holds(BEGIN + 7 * PAGE, BEGIN + 12 * PAGE)
+
+
+def test_a_range_may_end_in_marks_behind_the_run() -> None:
+    """Which has grown up to them."""
+    resident = window()
+    resident.mark(BEGIN, BEGIN + PAGE)
+    resident.mark(BEGIN + 5 * PAGE, BEGIN + 7 * PAGE)
+    resident.mark(BEGIN + PAGE, BEGIN + 5 * PAGE)
+    assert (resident.run.begin, resident.run.end) == (BEGIN, BEGIN + 5 * PAGE)
+    assert resident.holds(BEGIN + 3 * PAGE, BEGIN + 7 * PAGE)
+    assert not resident.holds(BEGIN + 3 * PAGE, BEGIN + 8 * PAGE)
+
+
+def test_the_first_page_of_a_window_and_the_last_byte_are_asked_for_like_others() -> None:
+    resident = Resident(BEGIN, 9 * PAGE + 1, whole=False)
+    resident.mark(BEGIN + 5 * PAGE, BEGIN + 9 * PAGE + 1)
+    resident.mark(BEGIN + 4 * PAGE, BEGIN + 5 * PAGE)
+    assert resident.holds(BEGIN + 4 * PAGE, BEGIN + 9 * PAGE + 1)
+    resident = window()
+    resident.mark(BEGIN + PAGE, BEGIN + 3 * PAGE)
+    resident.mark(BEGIN + 9 * PAGE, BEGIN + 10 * PAGE)
+    assert not resident.holds(BEGIN, BEGIN + 2 * PAGE)
 
 
 def test_forgotten_is_not_known_and_can_be_known_again() -> None:
@@ -124,19 +202,22 @@ def test_a_discarded_window_is_never_known_again() -> None:
 def test_marks_of_a_huge_window_stand_for_several_pages() -> None:
     """Only those that were read as a whole are set; the marks never weigh more than 4 MiB."""
     size = 1 << 40
-    resident = Resident(0, size, whole=False)
-    resident.mark(5, 5 + PAGE)
-    assert not resident.holds(5, 5 + PAGE)
+    resident = Resident(BEGIN, size, whole=False)
+    resident.mark(BEGIN + 5, BEGIN + 5 + PAGE)
+    assert not resident.holds(BEGIN + 5, BEGIN + 5 + PAGE)
+    assert not resident._marks
     coarse = 1 << resident._bits
     assert coarse > PAGE
-    resident.mark(coarse - PAGE, 3 * coarse + PAGE)
-    assert resident.holds(coarse, 3 * coarse)
-    assert not resident.holds(coarse - PAGE, coarse)
-    assert not resident.holds(3 * coarse, 3 * coarse + PAGE)
+    first = BEGIN + coarse
+    resident.mark(first - PAGE, first + 2 * coarse + PAGE)
+    assert (resident.run.begin, resident.run.end) == (first, first + 2 * coarse)
+    assert not resident.holds(first - PAGE, first)
+    assert not resident.holds(first + 2 * coarse, first + 2 * coarse + PAGE)
     assert resident._marks is not None
     assert len(resident._marks) <= 1 << 22
-    resident.mark(size - coarse, size)
-    assert resident.holds(size - coarse, size)
+    resident.mark(BEGIN + size - 2 * coarse + 1, BEGIN + size)
+    assert resident.holds(BEGIN + size - coarse, BEGIN + size)
+    assert not resident.holds(BEGIN + size - 2 * coarse, BEGIN + size)
 
 
 STEPS: Final = st.lists(
@@ -185,9 +266,11 @@ class Faults:
         patch.setattr(resource, "getrusage", count_faults)
 
 
-def test_faults_since_the_last_look_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [0, 1000])
+def test_faults_since_the_last_look_are_told_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first look only learns the count."""
     faults, ageing, began = Faults(monkeypatch), Ageing(), time.monotonic()
+    faults.count = count
     assert [ageing.has_faults(), ageing.has_faults()] == [False, False]
     faults.count += 1
     assert [ageing.has_faults(), ageing.has_faults()] == [True, False]

@@ -1,5 +1,6 @@
 """Reads evict nothing: at the limits they go by a descriptor, and are counted as detached."""
 
+import mmap
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from kinds_of_reads import PLACE, SIZE, WINDOW, Kind, ready
 from smmap_typed import SlidingWindowMapManager
 from smmap_typed.testing import check_invariants
-from support import GRANULE, assert_books_match_kernel, mapped_ranges_of, pattern, write_pattern
+from support import GRANULE, Fault, assert_books_match_kernel, mapped_ranges_of, pattern, write_pattern
 
 # The kernel's maps are in /proc.
 assert sys.platform != "win32"
@@ -142,3 +143,16 @@ def test_if_all_were_read_the_first_goes(slow: Path) -> None:
         cursor.use_region(4 * WINDOW, 1)
         assert sorted(region.window.offset // WINDOW for region in manager.regions()) == [2, 4]
         assert not any(frame.referenced for frame in manager._pool.tables.frames.values())
+
+
+def test_an_exception_of_a_handler_is_not_taken_for_a_lack_of_room(slow: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it is an OSError. The next read maps the window."""
+    with SlidingWindowMapManager(WINDOW) as manager:
+        cursor = manager.make_cursor(slow)
+        with monkeypatch.context() as patch:
+            patch.setattr(mmap, "mmap", Fault(mmap.mmap, TimeoutError("of a handler"), at=1))
+            with pytest.raises(TimeoutError, match="of a handler"):
+                cursor.read(PLACE, 16)
+        assert cursor.read(PLACE, 16) == pattern(16, offset=PLACE)
+        assert manager.stats().maps == 1
+        check_invariants(manager)

@@ -15,6 +15,10 @@ from support import GRANULE, pattern
 pytestmark = pytest.mark.pure
 
 
+class Number(int):
+    """A number that the fast path of a view leaves to the others."""
+
+
 def test_a_memoryview_of_the_same_map_is_another_one_and_read_only() -> None:
     with mmap.mmap(-1, GRANULE) as mapping, memoryview(mapping) as shared, unshared(shared) as own:
         assert own is not shared
@@ -42,6 +46,7 @@ def test_what_is_read_is_the_same(
     assert bytes(view) == pattern(15)[5:]
     assert cursor.read(7, 8) == pattern(15)[7:]
     assert cursor.view(7, 8) == pattern(15)[7:]
+    assert cursor.view(Number(7), 8) == pattern(15)[7:]
     assert SlidingWindowMapBuffer(cursor, 1)[2:9] == pattern(10)[3:]
     assert SlidingWindowMapBuffer(cursor, 1, 9)._span.view() == pattern(10)[1:]
     room = bytearray(4)
