@@ -410,7 +410,8 @@ MUTATIONS: Final = (
     _mutation(
         "makes the run grow that is there by now",
         Resident.mark,
-        ("if run is _NOTHING else run.begin", "if run is _NOTHING else self.run.begin"),
+        # Never the run of nothing, which is one object for all windows of this process.
+        ("run.end = stop if", "(run if self.run is _NOTHING else self.run).end = stop if"),
         found_by=scenarios_of_reads.GrowthAgainstForgetting,
     ),
     _mutation(
