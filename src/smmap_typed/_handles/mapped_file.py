@@ -130,15 +130,20 @@ class _Windows(io.RawIOBase):
     def readinto(self, target: Buffer, /) -> int:
         if self.closed:
             self._is_open()
-        if type(target) is memoryview and target.format == "B":
-            # What the BufferedReader passes: bytes, writable, in one piece. A room of another size is not its buffer.
+        if (
+            type(target) is memoryview
+            and target.format == "B"
+            and target.ndim == 1
+            and target.contiguous
+            and not target.readonly
+        ):
+            # What the BufferedReader passes. A room of another size is not its buffer.
             if self._piece < BUFFERED == len(target):
                 target = target[: self._piece]
                 self._piece *= 4
             done = self._span.readinto(target, self._at)
         else:
-            with memoryview(target) as whole, whole.cast("B") as room:
-                done = self._span.readinto(room, self._at)
+            done = self._span.fill(target, self._at)
         self._at += done
         return done
 

@@ -151,7 +151,7 @@ def readinto_from(state: CursorState, file: File, offset: int, room: memoryview,
     stop = offset + len(room)
     if pool.reader.copies:
         data = read_from(state, file, offset, stop, flags, True)  # noqa: FBT003 - it moves
-        room[:] = data or b""
+        room[: len(data or b"")] = data or b""
         return data is not None
     view, own, _start, _stop = state.placement
     if own.begin <= offset and stop <= own.live_end:

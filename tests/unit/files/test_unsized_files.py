@@ -13,6 +13,7 @@ from smmap_typed.testing import check_invariants
 from support import GRANULE, open_descriptor
 
 EMPTY_SIZED: Final = Path("/proc/self/status")
+GIVES_ALL_OR_NOTHING: Final = ["/proc/sys/net/core/rps_default_mask", "/proc/sys/net/core/flow_limit_cpu_bitmap"]
 Name = Literal["mmap", "pread", "auto"]
 READERS: Final[list[Name]] = ["mmap", "pread", "auto"]
 FIRST_USES: Final[dict[str, Callable[[WindowCursor], object]]] = {
@@ -62,6 +63,18 @@ def test_a_file_of_proc_is_not_taken_for_an_empty_one(
         assert os.read(number, 5) == b"Name:"
 
 
+def test_a_file_that_gives_no_part_of_its_content_is_not_taken_for_an_empty_one(
+    manager: SlidingWindowMapManager,
+) -> None:
+    """Some files of /proc/sys answer a read for too few bytes with none."""
+    path = next((path for path in map(Path, GIVES_ALL_OR_NOTHING) if path.exists()), None)
+    if path is None:
+        pytest.skip("the system has no such file")
+    with open_descriptor(path) as number:
+        assert os.read(number, 1) == b""
+    assert_refused(manager, path, 0, lambda: manager.make_cursor(path).read(0, 10))
+
+
 @pytest.mark.parametrize("use", [FIRST_USES[name] for name in ("use_region", "read", "view", "buffer")])
 def test_a_file_of_sys_has_no_windows(manager: SlidingWindowMapManager, use: Callable[[WindowCursor], object]) -> None:
     """Its file system maps nothing, so another reader would be the usual advice, and would not help."""
@@ -94,3 +107,20 @@ def test_a_file_that_grows_while_it_is_looked_at_is_no_such_file(
         cursor = manager.make_cursor(path)
         assert cursor.file_size() in (0, 5)
     assert manager.make_cursor(path).read(0, 9) == b"grown"
+
+
+SIZED: Final = Path("/proc/cmdline")
+
+
+@pytest.mark.skipif(not (SIZED.exists() and SIZED.stat().st_size), reason="/proc tells no size of the file")
+def test_a_file_of_proc_that_has_its_size_and_no_maps_is_read() -> None:
+    """The kernel refuses to map it with EIO, as if the storage had failed."""
+    content = SIZED.read_bytes()
+    with SlidingWindowMapManager(GRANULE, reader="auto") as manager:
+        assert manager.make_cursor(SIZED).use_region(0, 10).buffer() == content[:10]
+    with SlidingWindowMapManager(GRANULE) as manager:
+        cursor = manager.make_cursor(SIZED)
+        with pytest.raises(OSError, match=r'the system maps no such file: reader="auto"') as caught:
+            cursor.use_region(0, 10)
+        assert caught.value.filename == str(SIZED)
+        assert cursor.read(0, 10) == content[:10]
