@@ -16,7 +16,7 @@ from typing import ClassVar, Final, final
 from typing_extensions import override
 
 from smmap_typed import _platform
-from smmap_typed._platform import MIB, OPEN_FLAGS, PATH_FLAGS
+from smmap_typed._platform import MIB, OPEN_FLAGS, PAST_CACHE_FLAGS, PATH_FLAGS
 from smmap_typed._source import FileState, Source, explain, state_of
 from smmap_typed.exceptions import FileChangedError, UnsizedFileError
 
@@ -169,8 +169,9 @@ class _FileReader:
 
 
 def _opened(source: Source, flags: int) -> int:
-    """Open the file of ``source``, whose flags the caller adds to ours."""
+    """Open the file of ``source`` with the caller's ``flags`` and ours, through the page cache in any case."""
     target = source.target
+    flags &= ~PAST_CACHE_FLAGS
     try:
         return _reopen(target, flags) if isinstance(target, int) else _open(target, flags)
     except OSError as error:

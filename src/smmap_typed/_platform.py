@@ -24,6 +24,7 @@ __all__ = [
     "MIB",
     "NOT_WAITING",
     "OPEN_FLAGS",
+    "PAST_CACHE_FLAGS",
     "PATH_FLAGS",
     "PREAD_WINDOW_SIZE",
     "WRITING_FLAGS",
@@ -99,6 +100,8 @@ NOT_WAITING: Final[int] = getattr(os, "O_NONBLOCK", 0)
 OPEN_FLAGS: Final[int] = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | NOT_WAITING
 # With this flag, Linux gives a descriptor to look at without opening the file, so it does not wait, even for a FIFO.
 PATH_FLAGS: Final[int] = getattr(os, "O_PATH", 0)
+# With this flag, a read past the page cache needs aligned memory, offset and size. It means nothing for a map.
+PAST_CACHE_FLAGS: Final[int] = getattr(os, "O_DIRECT", 0)
 # The library only reads, so it refuses flags that would allow writing.
 WRITING_FLAGS: Final[int] = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
