@@ -93,7 +93,9 @@ class MappedFile(io.BufferedReader):
 
     def _span(self) -> Span:
         raw = self.raw
-        assert isinstance(raw, _Windows), "made with one"  # noqa: S101 - for the type checkers
+        if not isinstance(raw, _Windows):
+            # The words of every other call.
+            raise ValueError("raw stream has been detached")  # noqa: TRY004 - see above
         return raw._span
 
 
@@ -193,6 +195,10 @@ class _Windows(io.RawIOBase):
     def _refuse_to_write(self) -> NoReturn:
         self._is_open()
         raise io.UnsupportedOperation("File not open for writing")
+
+    @override
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        raise TypeError("the raw object of a mapped file cannot be pickled; pickle the file object or a cursor")
 
     @override
     def __repr__(self) -> str:
