@@ -33,6 +33,7 @@ __all__ = ["FuseMount", "Whims", "fuse_mount"]
 _REQUEST: Final = struct.Struct("<IIQQIIII")
 _ANSWER: Final = struct.Struct("<IiQ")
 _INIT: Final = struct.Struct("<IIIIHHIIHHI28x")
+"""Of its last two fields, the second has the flags from bit 32 on."""
 _ATTRIBUTES: Final = struct.Struct("<QQQQQQIIIIIIIIII")
 _ENTRY: Final = struct.Struct("<QQQQII")
 _ATTRIBUTES_VALID: Final = struct.Struct("<QII")
@@ -46,6 +47,8 @@ _ROOT: Final = 1
 _PROTOCOL: Final = (7, 31)
 _ASYNC_READ: Final = 1 << 0
 _AUTO_INVAL_DATA: Final = 1 << 12
+_MORE_FLAGS: Final = 1 << 30
+_MAPS_DIRECT_IO: Final = 1 << 36
 _DIRECT_IO: Final = 1 << 0
 _LONGEST_REQUEST: Final = 1 << 20
 _EVERYTHING: Final = 1 << 62
@@ -64,7 +67,9 @@ class Whims:
     equal_times: bool = False
     """Whether mtime and ctime are the same for all files, for ever."""
     direct_io: bool = False
-    """Files that nobody can map."""
+    """Files that are read past the page cache, and that nobody can map."""
+    maps_direct_io: bool = False
+    """Such files can be mapped all the same. Linux 6.6 or newer."""
     reads_ahead: bool = True
     """Whether the kernel reads more than it was asked for."""
 
@@ -250,7 +255,11 @@ class _Server:
 
     def _initialise(self, _: int, arguments: bytes) -> bytes:
         (read_ahead,) = struct.unpack_from("<8xI", arguments) if self._whims.reads_ahead else (0,)
-        return _INIT.pack(*_PROTOCOL, read_ahead, _ASYNC_READ | _AUTO_INVAL_DATA, 16, 12, 1 << 16, 1, 0, 0, 0)
+        flags = _ASYNC_READ | _AUTO_INVAL_DATA
+        if self._whims.maps_direct_io:
+            flags |= _MORE_FLAGS | _MAPS_DIRECT_IO
+        low, high = flags & 0xFFFF_FFFF, flags >> 32
+        return _INIT.pack(*_PROTOCOL, read_ahead, low, 16, 12, 1 << 16, 1, 0, 0, high)
 
     def _look_up(self, node: int, arguments: bytes) -> bytes:
         if sys.platform != "linux":

@@ -16,7 +16,7 @@ from typing import ClassVar, Final, final
 from typing_extensions import override
 
 from smmap_typed import _platform
-from smmap_typed._platform import MIB, OPEN_FLAGS, PATH_FLAGS
+from smmap_typed._platform import MIB, OPEN_FLAGS, PAST_CACHE_FLAGS, PATH_FLAGS
 from smmap_typed._source import FileState, Source, explain, state_of
 from smmap_typed.exceptions import FileChangedError, UnsizedFileError
 
@@ -29,8 +29,9 @@ _FAKED: Final = "the file system is faked, but neither os.pread nor mmap is, so 
 
 _NOT_READY: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
 
-# Errors for a file that cannot be mapped at all: its file system maps no files, or none of this kind.
-_UNMAPPABLE: Final = frozenset({errno.ENODEV, errno.EACCES})
+# Errors for a file that cannot be mapped at all: its file system maps no files, or none of this kind. /proc raises EIO;
+# making a map reads nothing, so it is not the storage that fails.
+_UNMAPPABLE: Final = frozenset({errno.ENODEV, errno.EACCES, errno.EPERM, errno.EINVAL, errno.EIO})
 
 
 class _FileReader:
@@ -112,10 +113,14 @@ class _FileReader:
     def readinto(self, descriptor: int, source: Source, seen: FileState, offset: int, target: memoryview) -> None:
         """Fill ``target`` with the bytes at ``offset``: see ``PositionalReader.readinto``."""
         before, done, size = 0, 0, len(target)
-        room = target if size <= _MOST_AT_ONCE else target[:_MOST_AT_ONCE]
         while True:
             try:
-                done += _platform.read_into(descriptor, room, offset + done)
+                if done or size > _MOST_AT_ONCE:
+                    # Released in any case: the traceback of an error would keep users from resizing their memory.
+                    with target[done : done + _MOST_AT_ONCE] as room:
+                        done += _platform.read_into(descriptor, room, offset + done)
+                else:
+                    done = _platform.read_into(descriptor, target, offset)
             except OSError as error:
                 attempt = f"reading {size - done} bytes at offset {offset + done}"
                 explain(error, source, attempt, descriptor=descriptor)
@@ -132,7 +137,6 @@ class _FileReader:
                     source.label(descriptor), f"it ends at {end} bytes now, and had {seen.size} when the cursor looked"
                 )
             before = done
-            room = target[done : done + _MOST_AT_ONCE]
         if self.copies:
             self._check_state(descriptor, source, seen)
 
@@ -165,8 +169,9 @@ class _FileReader:
 
 
 def _opened(source: Source, flags: int) -> int:
-    """Open the file of ``source``, whose flags the caller adds to ours."""
+    """Open the file of ``source`` with the caller's ``flags`` and ours, through the page cache in any case."""
     target = source.target
+    flags &= ~PAST_CACHE_FLAGS
     try:
         return _reopen(target, flags) if isinstance(target, int) else _open(target, flags)
     except OSError as error:
@@ -252,12 +257,13 @@ def _measured(status: os.stat_result, source: Source) -> FileState:
 def _has_content(descriptor: int, source: Source) -> bool:
     """Whether an open file has a byte, or may get one, while its size is 0."""
     try:
-        # Not by pread, which stand-ins for the file system do not replace. Nobody else knows the descriptor.
-        found = bool(os.read(descriptor, 1))
+        # Not by pread, which stand-ins for the file system do not replace. Nobody else knows the descriptor. It asks
+        # for a page, since some files of /proc/sys give nothing where there is no room for all of their content.
+        found = bool(os.read(descriptor, mmap.PAGESIZE))
     except OSError as error:
         found = error.errno in _NOT_READY
         if not found:
-            explain(error, source, "reading 1 byte at offset 0", descriptor=descriptor)
+            explain(error, source, "reading the first bytes", descriptor=descriptor)
             raise
     # Somebody may have written meanwhile.
     return found and not os.fstat(descriptor).st_size

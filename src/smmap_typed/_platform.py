@@ -24,18 +24,20 @@ __all__ = [
     "MIB",
     "NOT_WAITING",
     "OPEN_FLAGS",
+    "PAST_CACHE_FLAGS",
     "PATH_FLAGS",
     "PREAD_WINDOW_SIZE",
     "WRITING_FLAGS",
     "advise",
     "align_to_mmap",
-    "copies_up",
     "default_handle_limit",
     "descriptor_limit",
+    "file_system",
     "has_views",
     "is_64_bit",
     "is_cached",
     "is_faked",
+    "keeps_pages",
     "major_faults",
     "map_file",
     "read_ahead",
@@ -99,6 +101,8 @@ NOT_WAITING: Final[int] = getattr(os, "O_NONBLOCK", 0)
 OPEN_FLAGS: Final[int] = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | NOT_WAITING
 # With this flag, Linux gives a descriptor to look at without opening the file, so it does not wait, even for a FIFO.
 PATH_FLAGS: Final[int] = getattr(os, "O_PATH", 0)
+# With this flag, a read past the page cache needs aligned memory, offset and size. It means nothing for a map.
+PAST_CACHE_FLAGS: Final[int] = getattr(os, "O_DIRECT", 0)
 # The library only reads, so it refuses flags that would allow writing.
 WRITING_FLAGS: Final[int] = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -221,37 +225,38 @@ if sys.platform == "linux":
             # Python lacks these names where the C library lacks them.
             return False
 
-    _overlays: Final[dict[tuple[int, ...], bool]] = {}
-    """Whether a file system is an overlay, by what identifies it. Any thread adds to it."""
+    _file_systems: Final[dict[tuple[int, ...], str]] = {}
+    """The types of file systems, by what identifies each. Any thread adds to it."""
 
-    def copies_up(descriptor: int, device: int) -> bool:
-        """Whether the file is on an overlay, which copies a file of a lower layer before the first write to it.
+    def file_system(descriptor: int, device: int) -> str:
+        """Return the type of the file system that has the file, such as "overlay"; "" if nothing reveals it.
 
         ``device`` is the number of its device. Asking takes a fraction of a millisecond for the first file of a file
-        system and 1 microsecond for others. It takes no time if the file system is on a block device.
+        system and 1 microsecond for others. A block device says nothing: the driver of NTFS can be a FUSE server.
         """
-        if os.major(device):
-            return False
-        with contextlib.suppress(OSError):
+        try:
             # The number of a device that is no block device is given to another file system after an unmount.
             system = os.statvfs(descriptor)
-            key = (device, system.f_fsid, system.f_blocks, system.f_bsize, system.f_namemax)
-            known = _overlays.get(key)
-            if known is None:
-                _overlays[key] = known = _is_on_overlay(descriptor)
-            return known
-        return False
+        except OSError:
+            # Some FUSE servers have no answer.
+            return _type_of(descriptor)
+        key = (device, system.f_fsid, system.f_blocks, system.f_bsize, system.f_namemax)
+        known = _file_systems.get(key)
+        if known is None:
+            _file_systems[key] = known = _type_of(descriptor)
+        return known
 
-    def _is_on_overlay(descriptor: int) -> bool:
+    def _type_of(descriptor: int) -> str:
         try:
             with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as info:
                 mount = next(line.split()[1] for line in info if line.startswith("mnt_id:"))
             with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
                 # The type of a mount comes right after the separator.
-                return any(line.split(" ", 1)[0] == mount and " - overlay " in line for line in mounts)
+                line = next(line for line in mounts if line.split(" ", 1)[0] == mount)
+                return line.partition(" - ")[2].partition(" ")[0]
         except (OSError, StopIteration):
             # Where /proc is not mounted.
-            return False
+            return ""
 
     def read_ahead(descriptor: int, size: int, offset: int) -> None:
         """Ask the kernel to bring ``size`` bytes at ``offset`` into the page cache, without waiting for them."""
@@ -263,12 +268,23 @@ else:  # pragma: no cover - Linux measures
         """Return False: this system cannot be asked."""
         return False
 
-    def copies_up(descriptor: int, device: int) -> bool:  # noqa: ARG001 - the signature is the same as on Linux
-        """Return False: only Linux has overlays."""
-        return False
+    def file_system(descriptor: int, device: int) -> str:  # noqa: ARG001 - the signature is the same as on Linux
+        """Return "": only Linux has the file systems that need a treatment of their own."""
+        return ""
 
     def read_ahead(descriptor: int, size: int, offset: int) -> None:
         """Do nothing: only Linux is asked."""
+
+
+# On these, a read need not leave its bytes where a map finds them. It may go past the page cache: FUSE with direct I/O,
+# whose files can be mapped since Linux 6.6; 9p without a cache; SMB and Ceph without a lease. And the kernel drops the
+# pages of most FUSE files when another program opens them. Nothing tells in which of these ways a file is served.
+_FORGETFUL: Final = ("fuse", "virtiofs", "9p", "cifs", "smb3", "ceph")
+
+
+def keeps_pages(kind: str) -> bool:
+    """Whether a file system of this type leaves what was read in the page cache, where maps find it."""
+    return not kind.startswith(_FORGETFUL)
 
 
 CAN_TELL_VIEWS: Final = hasattr(mmap.mmap, "resize")

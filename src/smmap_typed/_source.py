@@ -235,9 +235,14 @@ def resolve(given: PathOrFd | SupportsIndex) -> Target:
         )
     path = os.fspath(given)
     # The path is joined but not normalised: abspath would turn link/.. into another path.
-    if isinstance(path, bytes):
-        return path if os.path.isabs(path) or not path else os.path.join(os.getcwdb(), path)
-    return path if os.path.isabs(path) or not path else os.path.join(os.getcwd(), path)
+    try:
+        if isinstance(path, bytes):
+            return path if os.path.isabs(path) or not path else os.path.join(os.getcwdb(), path)
+        return path if os.path.isabs(path) or not path else os.path.join(os.getcwd(), path)
+    except OSError as error:
+        # The working directory was deleted, for one. The system names no file; the builtin open names this one.
+        error.filename = path
+        raise
 
 
 def state_of(status: os.stat_result) -> FileState:

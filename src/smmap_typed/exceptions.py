@@ -68,8 +68,8 @@ class FileChangedError(SmmapError, OSError):
         self.reason = reason
 
     @override
-    def __reduce__(self) -> tuple[type["FileChangedError"], tuple[str | bytes | int, str]]:
-        return type(self), (self.target, self.reason)
+    def __reduce__(self) -> tuple[type["FileChangedError"], tuple[str | bytes | int, str], dict[str, object]]:
+        return type(self), (self.target, self.reason), _state(self)
 
 
 class UnsizedFileError(SmmapError, OSError):
@@ -90,8 +90,8 @@ class UnsizedFileError(SmmapError, OSError):
         self.size = size
 
     @override
-    def __reduce__(self) -> tuple[type["UnsizedFileError"], tuple[str | bytes | int, int]]:
-        return type(self), (self.target, self.size)
+    def __reduce__(self) -> tuple[type["UnsizedFileError"], tuple[str | bytes | int, int], dict[str, object]]:
+        return type(self), (self.target, self.size), _state(self)
 
 
 class HandleLimitError(SmmapError, OSError):
@@ -117,8 +117,8 @@ class HandleLimitError(SmmapError, OSError):
         self.pinned = pinned
 
     @override
-    def __reduce__(self) -> tuple[type["HandleLimitError"], tuple[int, int], dict[str, object] | None]:
-        return type(self), (self.limit, self.pinned), _named(self)
+    def __reduce__(self) -> tuple[type["HandleLimitError"], tuple[int, int], dict[str, object]]:
+        return type(self), (self.limit, self.pinned), _state(self)
 
 
 class MemoryLimitError(SmmapError, OSError):
@@ -151,10 +151,10 @@ class MemoryLimitError(SmmapError, OSError):
         self.wanted = wanted
 
     @override
-    def __reduce__(self) -> tuple[type["MemoryLimitError"], tuple[int, int, int], dict[str, object] | None]:
-        return type(self), (self.limit, self.pinned, self.wanted), _named(self)
+    def __reduce__(self) -> tuple[type["MemoryLimitError"], tuple[int, int, int], dict[str, object]]:
+        return type(self), (self.limit, self.pinned, self.wanted), _state(self)
 
 
-def _named(error: OSError) -> dict[str, object] | None:
-    """Return the state of a limit error for pickling: the file's name, if it has one."""
-    return None if error.filename is None else {"filename": error.filename}
+def _state(error: OSError) -> dict[str, object]:
+    """Return what to pickle beside the arguments: the attributes, notes of users included, and the file's name."""
+    return {**vars(error), **({} if error.filename is None else {"filename": error.filename})}

@@ -277,11 +277,7 @@ class SlidingWindowMapBuffer(Indexed, Sequence[int]):
         :raises ValueError: if ``start`` is negative.
         :raises TypeError: if ``target`` is read-only, or if ``start`` is not an integer.
         """
-        first = natural("start", start)
-        with memoryview(target) as whole, whole.cast("B") as room:
-            if room.readonly:
-                raise TypeError("readinto needs a writable buffer, got a read-only one")
-            return self._span.readinto(room, first)
+        return self._span.fill(target, natural("start", start))
 
 
 def _place(offset: SupportsIndex, size: SupportsIndex, flags: SupportsIndex) -> tuple[int, int, int]:

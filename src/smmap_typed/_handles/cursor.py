@@ -121,6 +121,7 @@ class WindowCursor:
             A request of up to half a window is cut only by the end of the file. A larger one may be cut by the end of
             its window; ``size()`` tells how many bytes the cursor is on.
         :param flags: additional flags for ``os.open``, used only if the file must be opened; none that allow writing.
+            ``O_DIRECT`` has no effect: maps and reads share the page cache.
         :raises ValueError: if an argument is negative, or if ``flags`` are used and allow writing.
         :raises TypeError: if an argument is not an integer. ``flags`` are not looked at inside the current window.
         :raises OSError: if the file cannot be opened or mapped.

@@ -93,7 +93,9 @@ class MappedFile(io.BufferedReader):
 
     def _span(self) -> Span:
         raw = self.raw
-        assert isinstance(raw, _Windows), "made with one"  # noqa: S101 - for the type checkers
+        if not isinstance(raw, _Windows):
+            # The words of every other call.
+            raise ValueError("raw stream has been detached")  # noqa: TRY004 - see above
         return raw._span
 
 
@@ -130,15 +132,20 @@ class _Windows(io.RawIOBase):
     def readinto(self, target: Buffer, /) -> int:
         if self.closed:
             self._is_open()
-        if type(target) is memoryview and target.format == "B":
-            # What the BufferedReader passes: bytes, writable, in one piece. A room of another size is not its buffer.
+        if (
+            type(target) is memoryview
+            and target.format == "B"
+            and target.ndim == 1
+            and target.contiguous
+            and not target.readonly
+        ):
+            # What the BufferedReader passes. A room of another size is not its buffer.
             if self._piece < BUFFERED == len(target):
                 target = target[: self._piece]
                 self._piece *= 4
             done = self._span.readinto(target, self._at)
         else:
-            with memoryview(target) as whole, whole.cast("B") as room:
-                done = self._span.readinto(room, self._at)
+            done = self._span.fill(target, self._at)
         self._at += done
         return done
 
@@ -188,6 +195,10 @@ class _Windows(io.RawIOBase):
     def _refuse_to_write(self) -> NoReturn:
         self._is_open()
         raise io.UnsupportedOperation("File not open for writing")
+
+    @override
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        raise TypeError("the raw object of a mapped file cannot be pickled; pickle the file object or a cursor")
 
     @override
     def __repr__(self) -> str:

@@ -127,7 +127,7 @@ def read_from(  # noqa: C901, PLR0911, PLR0912 - one function, since a call cost
         raise
     if frame is None or frame is not own:
         frame = _window_for(state, file, frame, offset, stop, flags, descriptor, moves=moves)
-    _note(pool, frame, offset, stop)
+    _note(pool, file, frame, offset, stop)
     return data
 
 
@@ -151,7 +151,7 @@ def readinto_from(state: CursorState, file: File, offset: int, room: memoryview,
     stop = offset + len(room)
     if pool.reader.copies:
         data = read_from(state, file, offset, stop, flags, True)  # noqa: FBT003 - it moves
-        room[:] = data or b""
+        room[: len(data or b"")] = data or b""
         return data is not None
     view, own, _start, _stop = state.placement
     if own.begin <= offset and stop <= own.live_end:
@@ -179,7 +179,7 @@ def readinto_from(state: CursorState, file: File, offset: int, room: memoryview,
         raise
     if frame is None or frame is not own:
         frame = _window_for(state, file, frame, offset, stop, flags, descriptor, moves=True)
-    _note(pool, frame, offset, stop)
+    _note(pool, file, frame, offset, stop)
     return True
 
 
@@ -196,7 +196,9 @@ def _descriptor(state: CursorState, file: File, frame: Frame | None, flags: int)
                 raise
             return None
     if file.copies_up is None:
-        file.copies_up = _platform.copies_up(descriptor.number, file.state.device)
+        kind = _platform.file_system(descriptor.number, file.state.device)
+        file.keeps_pages = _platform.keeps_pages(kind)
+        file.copies_up = kind == "overlay"
     return descriptor
 
 
@@ -220,13 +222,13 @@ def _is_copied(pool: Pool, descriptor: Descriptor, file: File) -> bool:
     return state_of(os.fstat(descriptor.number)) != file.state
 
 
-def _note(pool: Pool, frame: Frame | None, offset: int, stop: int) -> None:
+def _note(pool: Pool, file: File, frame: Frame | None, offset: int, stop: int) -> None:
     """Count a detached read, and mark its pages in the window that has them, if there is one."""
     reads = pool.tables.reads
     reads.append(stop - offset)
     if len(reads) > MOST_UNCOUNTED:
         pool.note_reads()
-    if frame is not None and pool.copies_from_maps:
+    if frame is not None and pool.copies_from_maps and file.keeps_pages:
         frame.resident.mark(offset, stop)
 
 
@@ -392,7 +394,7 @@ def _populate(state: CursorState, file: File, offset: int, stop: int) -> None:
         _read_through(state, file, reader, kept[0].number, offset, stop)
     finally:
         kept.clear()
-    if frame is not None and pool.copies_from_maps:
+    if frame is not None and pool.copies_from_maps and file.keeps_pages:
         frame.resident.mark(offset, stop)
 
 

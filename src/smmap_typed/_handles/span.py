@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final, final
 
+from typing_extensions import Buffer
+
 from smmap_typed._handles import reading
 from smmap_typed._handles.sharing import FREE_THREADED, unshared
 from smmap_typed._handles.state import NOWHERE, UNASSOCIATED, CursorState
@@ -55,13 +57,29 @@ class Span:
         with self._through_windows(low, high):
             return reading.through_windows(state, state.file(), low, high, whole)
 
+    def fill(self, target: Buffer, low: int) -> int:
+        """Fill a user's ``target`` as ``readinto`` does; TypeError unless it is writable memory in one piece."""
+        with memoryview(target) as whole:
+            if whole.readonly:
+                raise TypeError("readinto needs a writable buffer, got a read-only one")
+            if not whole.nbytes:
+                # An array with no bytes can have several dimensions, and then refuses to be cast.
+                return 0
+            with whole.cast("B") as room:
+                return self.readinto(room, low)
+
     def readinto(self, room: memoryview, low: int) -> int:
-        """Fill ``room`` with the bytes from index ``low`` on, and return how many were copied."""
+        """Fill ``room`` with the bytes from index ``low`` on, and return how many were copied.
+
+        ``room`` is writable, in one piece, and of one dimension and format "B".
+        """
         size = min(len(room), self.length - low)
         if size <= 0:
             return 0
         if size < len(room):
-            room = room[:size]
+            # Released in any case: the traceback of an error would keep users from resizing their memory.
+            with room[:size] as part:
+                return self.readinto(part, low)
         low += self.begin
         state = self.state
         file = state._file

@@ -22,7 +22,18 @@ __all__ = ["File", "is_led_to_by"]
 class File:
     """One state of one inode. Cursors share it if they saw the same file in the same state."""
 
-    __slots__ = ("copies_up", "descriptor", "equal", "names", "refuses_maps", "serial", "size", "state", "windows")
+    __slots__ = (
+        "copies_up",
+        "descriptor",
+        "equal",
+        "keeps_pages",
+        "names",
+        "refuses_maps",
+        "serial",
+        "size",
+        "state",
+        "windows",
+    )
 
     def __init__(self, state: FileState, name: str | int) -> None:
         self.state: Final = state
@@ -46,6 +57,9 @@ class File:
         self.copies_up: bool | None = None
         """Whether the file is on an overlay, so that a first write may copy it: from then on a descriptor from before
         reads the copy and maps the original. None until it is known. Any thread sets it."""
+        self.keeps_pages = True
+        """Whether the bytes of a detached read are then in memory for a map, too. Set before ``copies_up``, by any
+        thread."""
         self.refuses_maps = False
         """Whether the system has refused to map it for a read, which then need not be tried again. Any thread sets
         it."""

@@ -25,6 +25,7 @@ from typing import Final, TypeVar, final
 
 from typing_extensions import override
 
+from smmap_typed._arguments import check_flags
 from smmap_typed._platform import CAN_TELL_VIEWS, advise
 from smmap_typed._pool import snapshot
 from smmap_typed._pool.descriptor import Descriptor
@@ -385,7 +386,11 @@ class Pool(Monitored):
 
         No local variable may refer to the descriptor: if the first attempt fails, the traceback of its error keeps
         this frame.
+
+        :raises ValueError: if ``flags`` would let the system change the file. Each opening comes here.
         """
+        if flags:
+            check_flags(flags)
         load.descriptor = Descriptor()
         try:
             load.descriptor.numbers.append(self.reader.open(source, file.state, flags))

@@ -17,11 +17,14 @@ import pytest
 from smmap_typed import (
     CursorInvalidError,
     FileChangedError,
+    SlidingWindowMapBuffer,
     SlidingWindowMapManager,
     StaticWindowMapManager,
     WindowCursor,
 )
 from smmap_typed._handles.state import CursorState
+from smmap_typed._types import ReaderName
+from smmap_typed.testing import check_invariants
 from support import (
     GRANULE,
     descriptors_of,
@@ -215,6 +218,30 @@ def test_flags_that_write_are_refused(path: Path, manager: SlidingWindowMapManag
     assert path.stat().st_size == SIZE
 
 
+@pytest.mark.parametrize("reader", ["mmap", "pread"])
+@pytest.mark.parametrize("flags", [os.O_RDWR | os.O_TRUNC, os.O_WRONLY], ids=["truncate", "write"])
+def test_flags_that_write_are_refused_wherever_the_file_is_opened(path: Path, flags: int, reader: ReaderName) -> None:
+    """By a first look that maps nothing, by buffers, and by reads through them."""
+    with SlidingWindowMapManager(2 * GRANULE, reader=reader) as manager:
+        acts: list[Callable[[], object]] = [
+            lambda: manager.make_cursor(path).use_region(SIZE, 0, flags),
+            lambda: SlidingWindowMapBuffer(manager.make_cursor(path), 0, 10, flags),
+            lambda: SlidingWindowMapBuffer(manager.make_cursor(path), SIZE, 10, flags),
+            lambda: SlidingWindowMapBuffer().begin_access(manager.make_cursor(path), 0, 10, flags),
+        ]
+        for act in acts:
+            with pytest.raises(ValueError, match="flags must not"):
+                act()
+            assert path.read_bytes() == pattern(SIZE)
+        # Nothing is opened to bind a buffer to a window that is mapped, but to read elsewhere.
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(path).use_region(0, 10), 0, SIZE, flags)
+        release_descriptors(manager)
+        with pytest.raises(ValueError, match="flags must not"):
+            _ = buffer[-10:]
+        assert path.read_bytes() == pattern(SIZE)
+        check_invariants(manager)
+
+
 @pytest.mark.pure
 def test_as_much_as_there_is_in_the_current_window_is_a_hit(
     path: Path, manager: SlidingWindowMapManager, monkeypatch: pytest.MonkeyPatch
@@ -245,6 +272,18 @@ def test_what_is_no_integer_is_refused_in_the_current_window(
     with pytest.raises(TypeError):
         cursor.use_region(*arguments)
     assert (cursor.ofs_begin(), cursor.size()) == (0, 2 * GRANULE)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="the system has no such flag")
+@pytest.mark.parametrize("reader", ["mmap", "pread", "auto"])
+def test_a_flag_that_asks_reads_to_be_aligned_has_no_effect(path: Path, reader: ReaderName) -> None:
+    """O_DIRECT means nothing for a map, and would refuse nearly all reads by the same descriptor."""
+    flags: int = getattr(os, "O_DIRECT", 0)
+    with SlidingWindowMapManager(2 * GRANULE, reader=reader) as manager:
+        cursor = manager.make_cursor(path).use_region(0, 10, flags)
+        assert cursor.read(3, 100) == pattern(103)[3:]
+        assert cursor.read(6 * GRANULE + 3, 100) == pattern(SIZE)[6 * GRANULE + 3 :][:100]
+        assert SlidingWindowMapBuffer(cursor, 7, 200, flags)[5:9] == pattern(16)[12:]
 
 
 def test_flags_reach_open(path: Path, manager: SlidingWindowMapManager) -> None:

@@ -67,6 +67,19 @@ def test_an_error_survives_pickling_and_copying(error: SmmapError) -> None:
     assert (type(twin), str(twin), vars(twin)) == (type(error), str(error), vars(error))
 
 
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_what_a_user_adds_to_an_error_survives_pickling(error: SmmapError) -> None:
+    """Notes, and the name of the file, which the worker of a pool knows and its owner asks for."""
+    error = copy.copy(error)
+    error.add_note("in block 7")
+    if isinstance(error, OSError):
+        error.filename = "/another/file"
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert twin.__notes__ == ["in block 7"]
+        assert getattr(twin, "filename", None) == getattr(error, "filename", None)
+        assert (str(twin), twin.args, vars(twin)) == (str(error), error.args, vars(error))
+
+
 def test_limit_errors_carry_their_figures() -> None:
     """As attributes, in the message, and as the errno that the system would give."""
     handles, memory = HandleLimitError(10, 9), MemoryLimitError(4096, 8192, 100)

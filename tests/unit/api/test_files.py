@@ -213,6 +213,21 @@ def test_a_path_through_a_link_and_back_is_not_shortened(
         assert manager.make_cursor(name).read(0, 16) == far[:16]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no working directory")
+def test_a_relative_path_in_a_deleted_working_directory(
+    manager: SlidingWindowMapManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An OSError with the name, as that of the builtin open."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for name in ("file", b"file"):
+        for act in (manager.make_cursor, manager.open):
+            with pytest.raises(FileNotFoundError) as caught:
+                act(name)
+            assert caught.value.filename == name
+
+
 class TestDescriptors:
     """Descriptors that the user gave."""
 

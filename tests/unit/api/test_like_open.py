@@ -1,5 +1,6 @@
 """Mapped files beside the object of ``open(path, "rb")``: attribute by attribute, and what differs on purpose."""
 
+import ctypes
 import io
 import os
 import zipfile
@@ -11,12 +12,29 @@ import pytest
 from typing_extensions import override
 
 from smmap_typed import SlidingWindowMapManager
+from smmap_typed._types import Reads
 from support import GRANULE, open_descriptor
 
 TEXT: Final = b"first line\nsecond line\n\nlast" * 100
 """Few enough bytes for the buffers of both, which differ in size: ``peek`` returns what is in one."""
 
 Result = tuple[object, ...]
+
+ROOMS: Final = [
+    bytearray(9),
+    bytearray(),
+    # Several dimensions, one of them perhaps without length, other items than bytes, and gaps.
+    memoryview(bytearray(12)).cast("B", (3, 4)),
+    ((ctypes.c_ubyte * 0) * 3)(),
+    memoryview(bytearray(16)).cast("i"),
+    memoryview(bytearray(9))[::2],
+    # No room at all.
+    b"read-only",
+    memoryview(b"read-only"),
+    b"",
+    "x",
+]
+"""What to read into."""
 
 CALLS: Final[dict[str, list[tuple[object, ...]]]] = {
     "close": [()],
@@ -29,8 +47,8 @@ CALLS: Final[dict[str, list[tuple[object, ...]]]] = {
     "read1": [(), (7,), (0,), (1.5,)],
     "readable": [()],
     "readall": [()],
-    "readinto": [(bytearray(9),), (b"no room",), (bytearray(),), ("x",)],
-    "readinto1": [(bytearray(9),), (b"no room",)],
+    "readinto": [(room,) for room in ROOMS],
+    "readinto1": [(room,) for room in ROOMS],
     "readline": [(), (3,), (-1,), (None,)],
     "readlines": [(), (50,)],
     "seek": [(5,), (-3, os.SEEK_END), (10**6,), (-1,), (-(10**9), os.SEEK_END), (0, 9), (1.5,), (0, "x")],
@@ -114,7 +132,10 @@ def test_every_attribute_is_that_of_open(path: Path, manager: SlidingWindowMapMa
         assert (ours.name, type(ours.name)) == (real.name, type(real.name))
 
 
-def test_the_raw_object(path: Path, manager: SlidingWindowMapManager) -> None:
+@pytest.mark.parametrize("reads", ["auto", "pread"])
+def test_the_raw_object(path: Path, reads: Reads) -> None:
+    """However the bytes come."""
+    manager = SlidingWindowMapManager(2 * GRANULE, reads=reads)
     with open(path, "rb", buffering=0) as real, manager.open(path) as ours:
         raw = cast("io.RawIOBase", ours.raw)
         assert_alike(real, raw)

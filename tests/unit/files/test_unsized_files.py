@@ -16,6 +16,7 @@ from smmap_typed.testing import check_invariants
 from support import GRANULE, Fault, open_descriptor
 
 EMPTY_SIZED: Final = Path("/proc/self/status")
+GIVES_ALL_OR_NOTHING: Final = ["/proc/sys/net/core/rps_default_mask", "/proc/sys/net/core/flow_limit_cpu_bitmap"]
 Name = Literal["mmap", "pread", "auto"]
 READERS: Final[list[Name]] = ["mmap", "pread", "auto"]
 FIRST_USES: Final[dict[str, Callable[[WindowCursor], object]]] = {
@@ -65,6 +66,18 @@ def test_a_file_of_proc_is_not_taken_for_an_empty_one(
         assert os.read(number, 5) == b"Name:"
 
 
+def test_a_file_that_gives_no_part_of_its_content_is_not_taken_for_an_empty_one(
+    manager: SlidingWindowMapManager,
+) -> None:
+    """Some files of /proc/sys answer a read for too few bytes with none."""
+    path = next((path for path in map(Path, GIVES_ALL_OR_NOTHING) if path.exists()), None)
+    if path is None:
+        pytest.skip("the system has no such file")
+    with open_descriptor(path) as number:
+        assert os.read(number, 1) == b""
+    assert_refused(manager, path, 0, lambda: manager.make_cursor(path).read(0, 10))
+
+
 @pytest.mark.parametrize("use", [FIRST_USES[name] for name in ("use_region", "read", "view", "buffer")])
 def test_a_file_of_sys_has_no_windows(manager: SlidingWindowMapManager, use: Callable[[WindowCursor], object]) -> None:
     """Its file system maps nothing, so another reader would be the usual advice, and would not help."""
@@ -107,7 +120,7 @@ def test_an_empty_file_that_cannot_be_read_is_an_error(
     path.touch()
     with monkeypatch.context() as patch:
         patch.setattr(os, "read", Fault(os.read, OSError(errno.EIO, "no luck"), at=1))
-        with pytest.raises(OSError, match="no luck while reading 1 byte at offset 0"):
+        with pytest.raises(OSError, match="no luck while reading the first bytes"):
             manager.make_cursor(path).file_size()
     with monkeypatch.context() as patch:
         patch.setattr(os, "read", Fault(os.read, BlockingIOError(errno.EAGAIN, "not yet"), at=1))
@@ -119,3 +132,20 @@ def test_an_empty_file_that_cannot_be_read_is_an_error(
 def test_what_cannot_be_looked_at_does_not_end_before_its_size() -> None:
     """Then the error that is told is another one."""
     assert not _ends_before_its_size(-1, state_of(os.stat(__file__)))
+
+
+SIZED: Final = Path("/proc/cmdline")
+
+
+@pytest.mark.skipif(not (SIZED.exists() and SIZED.stat().st_size), reason="/proc tells no size of the file")
+def test_a_file_of_proc_that_has_its_size_and_no_maps_is_read() -> None:
+    """The kernel refuses to map it with EIO, as if the storage had failed."""
+    content = SIZED.read_bytes()
+    with SlidingWindowMapManager(GRANULE, reader="auto") as manager:
+        assert manager.make_cursor(SIZED).use_region(0, 10).buffer() == content[:10]
+    with SlidingWindowMapManager(GRANULE) as manager:
+        cursor = manager.make_cursor(SIZED)
+        with pytest.raises(OSError, match=r'the system maps no such file: reader="auto"') as caught:
+            cursor.use_region(0, 10)
+        assert caught.value.filename == str(SIZED)
+        assert cursor.read(0, 10) == content[:10]

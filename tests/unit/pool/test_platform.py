@@ -1,6 +1,7 @@
-"""What the system tells: whether a map is viewed, how many maps there may be, and what is on an overlay."""
+"""What the system tells: whether a map is viewed, how many maps there may be, and which file system has a file."""
 
 import mmap
+import os
 import sys
 from pathlib import Path
 from typing import cast
@@ -8,7 +9,7 @@ from typing import cast
 import pytest
 
 from smmap_typed import _platform
-from smmap_typed._platform import has_views, map_limit
+from smmap_typed._platform import file_system, has_views, keeps_pages, map_limit
 from support import GRANULE
 
 
@@ -37,7 +38,22 @@ def test_without_a_number_of_maps_there_is_no_limit(
     assert map_limit() == sys.maxsize
 
 
-def test_what_proc_does_not_tell_is_on_no_overlay() -> None:
+def test_what_proc_does_not_tell_has_no_type() -> None:
     """As where /proc is not mounted."""
-    if sys.platform == "linux":
-        assert not _platform._is_on_overlay(-1)
+    assert not file_system(-1, 0)
+
+
+@pytest.mark.parametrize("kind", ["fuseblk", "fuse.sshfs", "9p", "ext4", "overlay", ""])
+def test_which_file_systems_keep_pages(kind: str) -> None:
+    assert keeps_pages(kind) == (kind in {"ext4", "overlay", ""})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked")
+def test_a_file_system_on_a_block_device_has_a_type(tmp_path: Path) -> None:
+    """Its driver can be a FUSE server, which keeps no pages."""
+    path = tmp_path / "file"
+    path.touch()
+    with path.open("rb") as file:
+        kind = file_system(file.fileno(), os.fstat(file.fileno()).st_dev)
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    assert kind in {fields[2] for fields in mounts if path.is_relative_to(fields[1])}

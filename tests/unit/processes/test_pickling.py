@@ -120,6 +120,17 @@ def test_what_has_no_file_has_none_again() -> None:
     assert (len(buffer), buffer.cursor()) == (0, None)
 
 
+def test_a_file_object_that_was_detached_says_so(manager: SlidingWindowMapManager, path: Path) -> None:
+    """In the words of every other call; and what was detached says what to pickle instead."""
+    file = manager.open(path)
+    raw = file.detach()
+    for act in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(ValueError, match="raw stream has been detached"):
+            act(file)
+        with pytest.raises(TypeError, match="pickle the file object or a cursor"):
+            act(raw)
+
+
 def test_a_buffer_that_was_ended_is_empty_and_can_be_bound_again(manager: SlidingWindowMapManager, path: Path) -> None:
     buffer = SlidingWindowMapBuffer(manager.make_cursor(path), 5)
     buffer.end_access()

@@ -4,6 +4,7 @@ A read that took the error in a page fault would be ended by SIGBUS, and the chi
 """
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 from fuse_server import FuseMount, Whims, fuse_mount
 from isolated import in_a_child, in_mount_namespace
 from kinds_of_reads import KINDS, PLACE, SIZE, WINDOW, Kind, ready
-from smmap_typed import FileChangedError, SlidingWindowMapManager
+from smmap_typed import FileChangedError, SlidingWindowMapBuffer, SlidingWindowMapManager
 from smmap_typed._types import ReaderName, Reads
 from smmap_typed.testing import check_invariants
 from support import GRANULE, pattern, write_pattern
@@ -101,6 +102,27 @@ def test_a_file_that_was_cut_under_a_mapped_window_is_told(name: str, max_open_h
         assert isinstance(error_of(act), FileChangedError)
         assert keeper.is_valid()
         check_invariants(manager)
+
+
+@pytest.mark.parametrize(("reader", "reads"), BUILT_IN)
+@in_a_child
+def test_memory_that_a_read_has_not_filled_can_be_resized(reader: ReaderName, reads: Reads, tmp_path: Path) -> None:
+    """Where the error is handled, while its traceback is alive. It asked for a part of the file, or for more."""
+    path = tmp_path / "file"
+    write_pattern(path, SIZE)
+    with SlidingWindowMapManager(WINDOW, reader=reader, reads=reads) as manager:
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+        raw = manager.open(path).detach()
+        assert isinstance(raw, io.RawIOBase)
+        os.truncate(path, PAGE)
+        for size in (PAGE + GRANULE, SIZE + GRANULE):
+            for fill in (buffer.readinto, raw.readinto):
+                room = bytearray(size)
+                try:
+                    fill(room)
+                except FileChangedError:
+                    room.clear()
+                assert not room
 
 
 @in_mount_namespace

@@ -9,6 +9,7 @@ from smmap_typed import SlidingWindowMapBuffer, SlidingWindowMapManager
 from smmap_typed._handles import cursor as cursors
 from smmap_typed._handles import reading, span
 from smmap_typed._handles.sharing import unshared
+from smmap_typed._handles.state import NOWHERE
 from support import GRANULE, pattern
 
 # Machine code has the answer built in.
@@ -58,3 +59,21 @@ def test_what_is_read_is_the_same(
     assert bytes(view) == pattern(15)[5:]
     view.release()
     assert manager.collect() == 1
+
+
+def test_a_deleted_file_without_a_descriptor_is_read_from_the_window_of_another_cursor(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of the file, which only that window has."""
+    for module in (cursors, span, reading):
+        monkeypatch.setattr(module, "FREE_THREADED", True)
+    with SlidingWindowMapManager(GRANULE, max_open_handles=1, reader="pread") as manager:
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(path))
+        buffer._span.state.swap(NOWHERE)
+        keeper = manager.make_cursor(path).use_region(0, 1)
+        assert manager.stats().kept_descriptors == 0
+        path.unlink()
+        room = bytearray(20)
+        assert buffer.readinto(room) == 20
+        assert room == pattern(20)
+        assert keeper.is_valid()
