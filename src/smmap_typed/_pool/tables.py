@@ -342,9 +342,11 @@ class Tables:
         """Put a region into the tables."""
         # An exception in an earlier load may have had the file unlisted.
         self.files.setdefault(file.serial, file)
-        file.windows[frame.begin] = frame
+        self.drain_threshold = len(self.frames) + 1 + _QUEUE_SLACK
+        # No call from here to where ``publish`` gives up the map: a signal handler could raise after it, and the load
+        # would close a map on which another thread's cursor may be by then.
         self.frames[frame.serial] = frame
-        self.drain_threshold = len(self.frames) + _QUEUE_SLACK
+        file.windows[frame.begin] = frame
 
     def unlink(self, frame: Frame) -> None:
         """Take a region out of the tables."""
@@ -639,6 +641,10 @@ class Tables:
         self._reindex()
         sizes = [frame.size for frame in self.frames.values()] + [leftover.size for leftover in self.leftovers]
         loads = [flying for flying in self.in_flight.values() if isinstance(flying, Load)]
+        for load in loads:
+            if load.serial in self.frames:
+                # An exception struck while it was being published: its room is the region's.
+                load.reserved = -1
         self.ledger.balance(sizes, [load.reserved for load in loads if load.reserved >= 0], len(self.kept))
         self.torn = False
 
