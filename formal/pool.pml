@@ -75,6 +75,7 @@ byte f_gone;                        /* the frames with live_end == -1 */
 byte f_has_map;                     /* the frames whose mapping is not None */
 byte f_open;                        /* the frames whose map is open */
 byte f_exports[NS];                 /* memoryviews of the map */
+byte f_referenced;                  /* the frames that were read without a pin since the policy looked */
 
 /* ---- Pin: two for each thread, its placement's and the one that it is taking ---- */
 byte exporting;                     /* pins whose memoryview has not been released */
@@ -140,7 +141,7 @@ byte strikes = STRIKES;             /* how many exceptions of signal handlers th
 byte struck;                        /* the thread that is struck at its next step + 1 */
 #endif
 
-byte argument;                      /* of a C function */
+byte argument, argument2, argument3;           /* of a C function */
 byte broken;                        /* the number of an invariant that does not hold */
 
 /* ---- Traces of the code: EV is a step that the recorder reports, with thread, kind, window and result ----
@@ -219,7 +220,7 @@ static void do_sweep(void) {
     if (!IN(objects, x)) now.f_has_map &= ~B_(x);
     if (IN(now.f_open, x) && !IN(now.f_has_map | maps, x) && !now.f_exports[x]) { now.f_open &= ~B_(x); now.kernel--; }
     if (!IN(numbers, x) && !now.f_exports[x] && !now.f_pins[x]) {
-      now.used &= ~B_(x); now.f_tombstone &= ~B_(x); now.f_gone &= ~B_(x); now.f_has_map &= ~B_(x);
+      now.used &= ~B_(x); now.f_tombstone &= ~B_(x); now.f_gone &= ~B_(x); now.f_has_map &= ~B_(x); now.f_referenced &= ~B_(x);
       now.f_window[x] = now.f_dead[x] = 0;
       for (t = 0; t < NT; t++) now.t_refused[t] &= ~B_(x);
     }
@@ -245,6 +246,19 @@ static void do_forgotten(int s) {
   for (x = 0; x < now.n_lru; x++) if (now.lru[x] != s) now.lru[y++] = now.lru[x];
   for (x = y; x < now.n_lru; x++) now.lru[x] = 0;
   now.n_lru = y;
+}
+
+/* The end of LRU.victim: what is pinned leaves the order, and what was read comes last. Sets argument to the victim. */
+static void do_pass_over(int found, int pinned, int read) {
+  int x, y = 0, n = 0, last[NS];
+  for (x = 0; x < now.n_lru; x++)
+    if (IN(read, now.lru[x])) last[n++] = now.lru[x];
+    else if (!IN(pinned, now.lru[x])) now.lru[y++] = now.lru[x];
+  for (x = 0; x < n; x++) now.lru[y++] = last[x];
+  for (x = y; x < now.n_lru; x++) now.lru[x] = 0;
+  now.n_lru = y;
+  now.f_referenced &= ~read;
+  now.argument = found || !n ? found : last[0] + 1;
 }
 
 static void do_restored(int s) {
@@ -447,7 +461,7 @@ inline forget(f) { argument = f; c_code { do_forget(now.argument); now.argument 
 #endif
 
 /* What a section has in local names goes with it. */
-inline reset() { got = 0; ok = 0; n = 0; i = 0; c = 0; s = 0; passed = 0; copied = 0; t_map[me] = 0; t_list[me] = 0; t_maps[me] = 0; c_code { do_sweep(); } }
+inline reset() { got = 0; ok = 0; n = 0; i = 0; c = 0; s = 0; passed = 0; pinned = 0; were_read = 0; copied = 0; t_map[me] = 0; t_list[me] = 0; t_maps[me] = 0; c_code { do_sweep(); } }
 
 /* ---- Pins ---- */
 #ifndef WITHOUT_GIL
@@ -733,31 +747,36 @@ inline wait() {
 
 inline serve() {                    /* Entry.__exit__ */
   do
-  :: n_finished -> LOCKED skip; UNLOCKED
+  :: n_finished -> LOCKED drain(); UNLOCKED
   :: else -> break
   od
 }
 
 /* ---- Unloads ---- */
-inline victim() {                   /* LRU.victim, passing over t_refused and passed: sets c to the frame + 1, or 0 */
-  c = 0; i = 0; pinned = 0;
+inline victim() {                   /* LRU.victim, passing over `passed`: sets c to the frame + 1, or 0 */
+  c = 0; i = 0; pinned = 0; were_read = 0;
   do
   :: i < n_lru && c == 0 ->
      if
      :: HAS(f_tombstone | passed, lru[i]) -> i++
      :: else ->
         is_not_pinned(lru[i]);
-        atomic { if :: ok -> c = lru[i] + 1 :: else -> ADD(pinned, lru[i]); i++ fi; ok = 0 }
+        atomic {
+          if
+          :: !ok -> ADD(pinned, lru[i]); i++
+          :: ok && HAS(f_referenced, lru[i]) -> ADD(were_read, lru[i]); i++
+          :: else -> c = lru[i] + 1
+          fi;
+          ok = 0
+        }
      fi
   :: else -> break
   od;
   atomic {
-    i = 0;
-    do
-    :: i < NS -> if :: HAS(pinned, i) -> forgotten(i) :: else fi; i++
-    :: else -> break
-    od;
-    i = 0; pinned = 0
+    argument = pinned; argument2 = were_read; argument3 = c;
+    c_code { do_pass_over(now.argument3, now.argument, now.argument2); };
+    c = argument;
+    i = 0; pinned = 0; were_read = 0; argument = 0; argument2 = 0; argument3 = 0
   }
 }
 
@@ -1244,15 +1263,20 @@ inline descriptor_of(w) {           /* Pool.descriptor_of, where none is kept: s
 
 inline read(w) {                    /* reading.read_from, which does not move */
   EV(K_READ, w, 0)
+  own = 1;
+  /* The manager has discarded the region: drop the pin, which a local name keeps until nothing is copied any more. */
+  atomic { if :: t_placement[me] && HAS(f_gone, t_placement[me] - 1) -> c = t_placement[me]; t_placement[me] = 0 :: else fi };
   if
   :: atomic { t_placement[me] && f_window[t_placement[me] - 1] == w && !HAS(f_gone, t_placement[me] - 1) -> t_frame[me] = t_placement[me] }
   :: else ->
+     own = 0;
      atomic { EV(K_LOOK, w, (windows[w] != 0)) t_frame[me] = windows[w] };
      if :: t_frame[me] -> atomic { if :: HAS(f_gone, t_frame[me] - 1) -> t_frame[me] = 0; look_around() :: else fi } :: else fi
   fi;
   got = 0;
   if
-  :: t_frame[me] ->                 /* resident.holds: Frame.copy */
+  :: t_frame[me] ->                 /* resident.holds: _use, Frame.copy */
+     if :: !own -> ADD(f_referenced, t_frame[me] - 1) :: else fi;
      atomic { if :: HAS(f_has_map, t_frame[me] - 1) -> t_map[me] = t_frame[me] :: else fi };
      if
      :: t_map[me] -> atomic { got = HAS(f_open, t_map[me] - 1); EV(K_SLICE, w, got) t_map[me] = 0; look_around() }
@@ -1261,14 +1285,19 @@ inline read(w) {                    /* reading.read_from, which does not move */
      if :: !got -> atomic { t_frame[me] = 0; look_around() } :: else fi
   :: true                           /* its bytes are not known to be in memory, or it is not mapped */
   fi;
+  if :: c -> die(PLACED, c - 1, 0); atomic { c = 0; if :: t_frame[me] == 0 -> t_pin[me] = 1 :: else fi; look_around() } :: else fi;
   if
   :: !got ->
      atomic { EV(K_DESCRIPTOR, 0, (descriptor[FILE(w)] != 0)) t_descriptor[me] = descriptor[FILE(w)] };
+     /* reading._descriptor and Pool.descriptor_of look again */
+     if :: t_descriptor[me] == 0 -> atomic { EV(K_DESCRIPTOR, 0, (descriptor[FILE(w)] != 0)) t_descriptor[me] = descriptor[FILE(w)] } :: else fi;
+     if :: t_descriptor[me] == 0 -> atomic { EV(K_DESCRIPTOR, 0, (descriptor[FILE(w)] != 0)) t_descriptor[me] = descriptor[FILE(w)] } :: else fi;
      if :: t_descriptor[me] == 0 -> descriptor_of(w) :: else fi;
      if
      :: out == DONE ->
         atomic { EV(K_PREAD, 0, 0) assert(HAS(d_open, t_descriptor[me] - 1)) };
         if
+        :: t_frame[me] -> if :: !own -> ADD(f_referenced, t_frame[me] - 1) :: else fi
         :: t_frame[me] == 0 && total_handles + kept < LIMIT ->                   /* Pool.acquire_if_room: a hint */
            i_descriptor[me] = t_descriptor[me];
            acquire(w, 1);
@@ -1282,7 +1311,7 @@ inline read(w) {                    /* reading.read_from, which does not move */
      atomic { t_descriptor[me] = 0; look_around() }
   :: else
   fi;
-  atomic { EV(K_RETURN, 0, (out == MANAGER_CLOSED -> 2 : (out == FAILED -> 3 : 0))) t_frame[me] = 0; out = DONE; got = 0; look_around() }
+  atomic { EV(K_RETURN, 0, (out == MANAGER_CLOSED -> 2 : (out == FAILED -> 3 : 0))) t_frame[me] = 0; out = DONE; got = 0; own = 0; look_around() }
 }
 
 /* ---- What users of a manager do ---- */
@@ -1422,7 +1451,7 @@ inline discard() {                  /* Pool.discard of the files: force_map_hand
 }
 
 #define LOCALS \
-  mtype out = DONE; bit got; bit ok; bit first; byte n; byte i; byte c; byte s; byte passed; byte pinned; byte w
+  mtype out = DONE; bit got; bit ok; bit own; bit first; byte n; byte i; byte c; byte s; byte passed; byte pinned; byte were_read; byte w
 
 proctype Mover(byte me; byte todo) {
   LOCALS;
