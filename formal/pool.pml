@@ -146,7 +146,8 @@ byte broken;                        /* the number of an invariant that does not 
 
 /* ---- Traces of the code: EV is a step that the recorder reports, with thread, kind, window and result ----
  * Without TRACE it is nothing. With it, the model takes such a step only if it is the next one of the trace, so it
- * reaches the end of the trace only if the whole trace is one of its behaviours. */
+ * reaches the end of the trace only if the whole trace is one of its behaviours. EV comes first in its step, which would
+ * not be one step if it stopped in the middle. */
 #define K_MOVE 1
 #define K_UNUSE 2
 #define K_VIEW 3
@@ -176,9 +177,9 @@ byte broken;                        /* the number of an invariant that does not 
 #define K_SLICE 27                  /* or copied from the map: was it open? */
 #ifdef TRACE
 int next_thread; int next_kind; int next_window; int next_result; int position; int code;
-#define EV(k, w, r) (next_thread == me && next_kind == k && next_window == (w) && next_result == (r)); c_code { advance(); };
+#define EV(k, w, r) (next_thread == me && next_kind == (k) && next_window == (w) && next_result == (r)); c_code { advance(); };
 #define EV_LEAVE c_code { now.code = tables_as_a_number(); }; (next_thread == me && next_kind == K_LEAVE && next_result == code); code = 0; c_code { advance(); };
-#define EV_COPY(s) if :: f_pins[s] || f_dead[s] -> EV(K_COPY, f_window[s], 0) skip :: else -> EV(K_EMPTY, f_window[s], 0) skip fi;
+#define EV_COPY(s) EV((f_pins[s] || f_dead[s] -> K_COPY : K_EMPTY), f_window[s], 0)
 #else
 #define EV(k, w, r)
 #define EV_LEAVE
@@ -467,8 +468,8 @@ inline reset() { got = 0; ok = 0; n = 0; i = 0; c = 0; s = 0; passed = 0; pinned
 #ifndef WITHOUT_GIL
 inline die(p, s_, withdrawn) {      /* the last reference to the memoryview goes: C all the way, so one step */
   atomic {
-    REMOVE(f_pins[s_], p); f_dead[s_]++; REMOVE(copied, p); REMOVE(safe, p);
     EV(K_DIE, f_window[s_], 0)
+    REMOVE(f_pins[s_], p); f_dead[s_]++; REMOVE(copied, p); REMOVE(safe, p);
     if :: HAS(exporting, p) -> f_exports[s_]--; REMOVE(exporting, p) :: else fi;
     assert(n_released < NR);
 #ifdef LOSES_RELEASES
@@ -499,10 +500,8 @@ inline pin(s_) {                    /* Frame.pin: sets got; the pin is FRESH */
   if
   :: t_map[me] ->
      atomic {                                                                    /* _make_view(mapping) */
-       if
-       :: HAS(f_open, s_) -> EV(K_MEMORYVIEW, f_window[s_], 1) f_exports[s_]++; ADD(exporting, FRESH)
-       :: else -> EV(K_MEMORYVIEW, f_window[s_], 0) skip
-       fi;
+       EV(K_MEMORYVIEW, f_window[s_], HAS(f_open, s_))
+       if :: HAS(f_open, s_) -> f_exports[s_]++; ADD(exporting, FRESH) :: else fi;
        t_map[me] = 0; look_around()
      };
      if
@@ -518,8 +517,8 @@ inline pin(s_) {                    /* Frame.pin: sets got; the pin is FRESH */
         atomic { if :: got -> ADD(safe, FRESH) :: else fi };
 #else
         atomic {                                                                 /* TOMBSTONE in pins */
+          EV(K_SEEN, f_window[s_], HAS(f_tombstone, s_))
           got = !HAS(f_tombstone, s_);
-          EV(K_SEEN, f_window[s_], !got)
           if :: got -> ADD(safe, FRESH) :: else fi;
           look_around()
         };
@@ -713,18 +712,18 @@ inline drain() {                    /* Tables.drain */
 #ifdef ENTERS_WITHOUT_THE_LOCK
 #define LOCKED EV(K_ENTER, 0, 0) { drain();
 #else
-#define LOCKED atomic { lock == 0 -> EV(K_ENTER, 0, 0) lock = me + 1 }; { drain();
+#define LOCKED atomic { EV(K_ENTER, 0, 0) lock == 0 -> lock = me + 1 }; { drain();
 #endif
 #define UNLOCKED } UNLESS_STRUCK leave();
 
 inline leave() {
   atomic {
+    EV_LEAVE
     c_code { do_sweep(); do_check(); };
     assert(broken == 0);
 #ifdef STRIKES
     if :: struck == me + 1 -> struck = 0 :: else fi;
 #endif
-    EV_LEAVE
     c_code { do_look_for_room(); };
     lock = 0
   };
@@ -784,7 +783,7 @@ inline set_tombstone() {            /* Tables._set_tombstone of the frame c - 1 
 #ifdef LOOKS_FOR_PINS_FIRST
   is_not_pinned(c - 1);
 #endif
-  atomic { torn = 1; EV(K_TOMBSTONE, f_window[c - 1], 0) ADD(f_tombstone, c - 1); look_around() };
+  atomic { EV(K_TOMBSTONE, f_window[c - 1], 0) torn = 1; ADD(f_tombstone, c - 1); look_around() };
 #ifdef DOES_NOT_LOOK_FOR_PINS
   ok = 1;
 #else
@@ -870,8 +869,10 @@ inline unmap() {                    /* Pool._unmap: sets ok */
 
 inline close_unless_viewed() {      /* of the map of frame s: sets ok */
   if
-  :: HAS(f_open, s) && f_exports[s] == 0 -> EV(K_UNMAP, f_window[s], 1) REMOVE(f_open, s); kernel--; ok = 1
-  :: HAS(f_open, s) && f_exports[s] != 0 -> EV(K_UNMAP, f_window[s], 0) ok = 0
+  :: HAS(f_open, s) ->
+     EV(K_UNMAP, f_window[s], (f_exports[s] == 0))
+     ok = (f_exports[s] == 0);
+     if :: ok -> REMOVE(f_open, s); kernel-- :: else fi
   :: else -> ok = 1
   fi
 }
@@ -1279,7 +1280,7 @@ inline read(w) {                    /* reading.read_from, which does not move */
      if :: !own -> ADD(f_referenced, t_frame[me] - 1) :: else fi;
      atomic { if :: HAS(f_has_map, t_frame[me] - 1) -> t_map[me] = t_frame[me] :: else fi };
      if
-     :: t_map[me] -> atomic { got = HAS(f_open, t_map[me] - 1); EV(K_SLICE, w, got) t_map[me] = 0; look_around() }
+     :: t_map[me] -> atomic { EV(K_SLICE, w, HAS(f_open, t_map[me] - 1)) got = HAS(f_open, t_map[me] - 1); t_map[me] = 0; look_around() }
      :: else
      fi;
      if :: !got -> atomic { t_frame[me] = 0; look_around() } :: else fi
@@ -1373,7 +1374,7 @@ inline discard_frames(which) {      /* Pool._discard_files: Tables.discard of ea
      s = 0;
      do :: HAS(t_list[me], s) -> break :: t_list[me] >> (s + 1) -> s++ od;                                  /* in any order */
      REMOVE(t_list[me], s);
-     atomic { CALL torn = 1; EV(K_TOMBSTONE, f_window[s], 0) ADD(f_tombstone, s) };
+     atomic { CALL EV(K_TOMBSTONE, f_window[s], 0) torn = 1; ADD(f_tombstone, s) };
      atomic { CALL ADD(f_gone, s) };
 #ifdef DISCARDS_A_VICTIM
      if
