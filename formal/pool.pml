@@ -112,6 +112,7 @@ byte released[NR]; byte n_released; /* 2 * frame + whether the pin is withdrawn 
 byte finished[NFIN]; byte n_finished;
 byte closing;                       /* descriptors */
 bit closed;
+bit all_discarded;                  /* the section of Pool.close has ended, and was not struck */
 bit torn;
 byte lock;                          /* the thread that has it + 1 */
 
@@ -342,6 +343,9 @@ static void do_repair(void) {
     do_prune(x);
     if (IN(victims, x)) continue;
     if (IN(now.f_gone, x)) {
+#ifndef KEEPS_A_CLOSED_MAP_AS_A_LEFTOVER
+      if (!IN(now.f_open, x)) now.f_has_map &= ~B_(x);
+#endif
       if (IN(now.leftovers, x)) now.f_has_map &= ~B_(x);
       do_leave_to_views(x);
       now.frames &= ~B_(x);
@@ -350,6 +354,13 @@ static void do_repair(void) {
     now.f_tombstone &= ~B_(x);
     if (!IN(now.f_open & now.f_has_map, x)) now.frames &= ~B_(x);
   }
+#ifndef FORGETS_WHAT_WAS_DISCARDED
+  for (x = 0; x < NS; x++) {
+    if (!IN(now.discarded, x)) continue;
+    do_prune(x);
+    if (!now.f_pins[x]) now.discarded &= ~B_(x);
+  }
+#endif
   for (x = 0; x < NW; x++) if (now.windows[x] && !IN(now.frames, now.windows[x] - 1)) now.windows[x] = 0;
   for (x = 0; x < NS; x++) {
     mapped += IN(now.frames, x) + IN(now.leftovers, x);
@@ -430,7 +441,7 @@ static void do_check(void) {
   for (x = 0; x < NFILES; x++) in_kept += now.descriptor[x] != 0;
   if (now.handles != mapped || now.total_handles != mapped + reserved || now.kept != in_kept) now.broken = 1;
   if (now.total_handles + now.kept > LIMIT) now.broken = 2;
-  if (now.closed) {
+  if (now.all_discarded) {
     if (now.kept) now.broken = 9;
     for (x = 0; x < NS; x++) if (IN(now.frames, x) && !now.in_flight[now.f_window[x]]) now.broken = 9;
   }
@@ -552,8 +563,8 @@ inline release_descriptor(f_) {     /* Tables.release_descriptor */
   }
 }
 
-inline release_oldest_descriptor() {                                             /* any: the order is left out */
-  atomic { i = 0; do :: i < NFILES - 1 -> i++ :: descriptor[i] -> break od };
+inline release_oldest_descriptor() {                                             /* any: the order is left out, of two files */
+  atomic { i = 0; do :: descriptor[i] -> break :: i < NFILES - 1 && (kept > 1 || !descriptor[i]) -> i++ od };
   release_descriptor(i);
   i = 0
 }
@@ -1241,7 +1252,10 @@ inline use_region(w) {              /* WindowCursor.use_region */
   atomic { EV(K_RETURN, 0, (out == LIMIT_ERROR -> 1 : (out == MANAGER_CLOSED -> 2 : (out == FAILED -> 3 : 0)))) out = DONE; t_goal[me] = 0; look_around() }
 }
 
-inline take_view() { atomic { EV(K_VIEW, f_window[t_placement[me] - 1], 0) t_view[me] = t_placement[me]; f_exports[t_view[me] - 1]++; look_around() } }
+inline take_view() {                /* a slice of the cursor's memoryview, which must not have been released */
+  EV(K_VIEW, f_window[t_placement[me] - 1], 0)
+  t_view[me] = t_placement[me]; f_exports[t_view[me] - 1]++; look_around()
+}
 inline drop_view() {
   atomic {
     EV(K_UNVIEW, f_window[t_view[me] - 1], 0)
@@ -1416,7 +1430,7 @@ inline release_all_descriptors() {
 
 inline close() {                    /* Pool.close */
   EV(K_CLOSE, 0, 0)
-  LOCKED closed = 1; release_all_descriptors(); discard_frames(255); UNLOCKED
+  LOCKED closed = 1; release_all_descriptors(); discard_frames(255); all_discarded = 1; UNLOCKED
   let_go();
   serve()
 }
@@ -1472,7 +1486,7 @@ proctype Mover(byte me; byte todo) {
         w = 0
      :: t_placement[me] -> EV(K_UNUSE, 0, 0) swap_nowhere()
 #ifdef VIEWS
-     :: t_placement[me] && !t_view[me] && !HAS(f_gone, t_placement[me] - 1) -> take_view()
+     :: atomic { t_placement[me] && !t_view[me] && !HAS(f_gone, t_placement[me] - 1) && HAS(exporting, PLACED) -> take_view() }
      :: t_view[me] -> drop_view()
 #endif
      fi

@@ -629,15 +629,25 @@ class Tables:
             if frame.serial in victims:
                 continue
             if frame.live_end < 0:
-                # An exception struck while it was being discarded, before or after its map became a leftover.
-                if any(leftover.mapping() is frame.mapping for leftover in self.leftovers):
+                # An exception struck while it was being discarded, before or after its map became a leftover; or while
+                # its unload was being completed, and its room has passed on already.
+                mapping = frame.mapping
+                if mapping is not None and (
+                    mapping.closed or any(leftover.mapping() is mapping for leftover in self.leftovers)
+                ):
                     frame.mapping = None
+                del mapping
                 self.leave_to_views(frame)
                 del self.frames[frame.serial]
                 continue
             frame.pins.discard(TOMBSTONE)
             if not frame.is_mapped():
                 del self.frames[frame.serial]
+        for frame in list(self.discarded.values()):
+            self.prune(frame)
+            if frame.pins == _ONLY_A_TOMBSTONE:
+                # No drain will see its last pin.
+                del self.discarded[frame.serial]
         self._reindex()
         sizes = [frame.size for frame in self.frames.values()] + [leftover.size for leftover in self.leftovers]
         loads = [flying for flying in self.in_flight.values() if isinstance(flying, Load)]

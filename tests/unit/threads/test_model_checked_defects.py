@@ -19,6 +19,7 @@ from smmap_typed._pool.frame import Frame
 from smmap_typed._pool.inflight import InFlight
 from smmap_typed._pool.ledger import Ledger
 from smmap_typed._pool.monitor import Entry
+from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import check_invariants
 from support import GRANULE, SECONDS, CutsOneWindow, write_pattern
 
@@ -353,6 +354,67 @@ def test_a_window_that_was_published_has_its_room_once_while_its_load_is_not_ove
         monkeypatch.setattr(Entry, "locked", locked_and_then_looked_at)
         with pytest.raises(Struck):
             cursor.use_region(0, 16)
+        other.end()
+        assert books == [1]
+        check_invariants(manager)
+
+
+def test_a_region_that_is_struck_while_it_is_discarded_is_forgotten(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cursor lets go before the tables are repaired, so no drain sees the end of that pin."""
+    manager = SlidingWindowMapManager(GRANULE, 0, 1)
+    cursor = manager.make_cursor(path).use_region(0, 16)
+    tables, unlink = manager._pool.tables, Tables.unlink
+
+    def struck(*_: object) -> None:
+        monkeypatch.setattr(Tables, "unlink", unlink)
+        raise Struck
+
+    monkeypatch.setattr(Tables, "unlink", struck)
+    with pytest.raises(Struck):
+        manager.close()
+    assert list(tables.discarded) == list(tables.frames)
+    cursor.close()
+    manager.close()
+    assert (tables.discarded, tables.frames, manager.num_file_handles()) == ({}, {}, 0)
+    check_invariants(manager)
+    # The repair has let go of the map, and nobody has called its ``close``.
+    Map.opened = 0
+
+
+def test_a_victim_that_is_discarded_and_closed_has_no_room_after_a_repair(
+    path: Path, other: OtherThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception strikes when its room has passed on already, and another thread repairs the tables."""
+    with SlidingWindowMapManager(GRANULE, 0, 1) as manager:
+        manager.make_cursor(path).use_region(0, 16).close()
+        cursor, pool = manager.make_cursor(path), manager._pool
+        books: list[int] = []
+        unlink, locked = Tables.unlink, Entry.locked
+
+        def struck(*_: object) -> None:
+            monkeypatch.setattr(Tables, "unlink", unlink)
+            raise Struck
+
+        def look() -> None:
+            pool.try_drain()
+            books.append(pool.ledger.total_handles)
+
+        def locked_and_then_looked_at(entry: Entry, section: Callable[[*Ts], T], *arguments: *Ts) -> T:
+            try:
+                return locked(entry, section, *arguments)
+            except Struck:
+                other.begin(look)
+                raise
+
+        def remove(_: object) -> None:
+            other.begin(lambda: manager._force_removal(str(path)))
+            other.end()
+            monkeypatch.setattr(Tables, "unlink", struck)
+
+        monkeypatch.setattr(Map, "closed_now", staticmethod(once(lambda: remove(None))))
+        monkeypatch.setattr(Entry, "locked", locked_and_then_looked_at)
+        with pytest.raises(Struck):
+            cursor.use_region(GRANULE, 16)
         other.end()
         assert books == [1]
         check_invariants(manager)
