@@ -16,9 +16,7 @@ def row(configuration: Configuration, result: Result) -> str:
     else:
         end = "no error" if result.is_exhausted else "no error so far, **not exhausted**"
     kind = ", fair" if configuration.is_fair else ""
-    return (
-        f"| {configuration.name} | `{configuration.bounds}`{kind} | {result.states:,} | {result.seconds:.0f} s | {end} |"
-    )
+    return f"| {configuration.name} | `{configuration.bounds}`{kind} | {result.states:,} | {result.seconds:.0f} s | {end} |"
 
 
 def main() -> int:

@@ -36,7 +36,9 @@ CONFIGURATIONS: Final = (
     Configuration("without a GIL, views", "NT=2 OPS0=3 OPS=2 VIEWS WITHOUT_GIL"),
     Configuration("calls return: two cursors", _TWO, is_fair=True),
     Configuration("calls return: a failing call", f"{_TWO} FAILURES=1", is_fair=True),
-    Configuration("calls return: two cursors, collect and close", f"{_THREE} CLOSES=1", is_fair=True, is_deep=True, gigabytes=14),
+    Configuration(
+        "calls return: two cursors, collect and close", f"{_THREE} CLOSES=1", is_fair=True, is_deep=True, gigabytes=14
+    ),
     Configuration("three cursors", "NT=3 OPS=1", is_deep=True, gigabytes=14),
     Configuration("two cursors, three moves each", "NT=2 OPS=3", is_deep=True, gigabytes=14),
 )
@@ -72,11 +74,11 @@ MUTATIONS: Final = (
         f"{_THREE} CLOSES=1",
     ),
     Mutation(
-        "does not look again at a region that a view kept mapped", "DOES_NOT_LOOK_AGAIN", "NT=2 OPS0=1 OPS=4 NW=3 LIMIT=2 WARM=2 VIEWS"
+        "does not look again at a region that a view kept mapped",
+        "DOES_NOT_LOOK_AGAIN",
+        "NT=2 OPS0=1 OPS=4 NW=3 LIMIT=2 WARM=2 VIEWS",
     ),
-    Mutation(
-        "lets a discarded victim pass its room on to nobody", "DISCARDS_A_VICTIM", f"{_THREE} DISCARDS"
-    ),
+    Mutation("lets a discarded victim pass its room on to nobody", "DISCARDS_A_VICTIM", f"{_THREE} DISCARDS"),
     Mutation("loses a pin that is released under the lock", "LOSES_RELEASES", _TWO),
     Mutation("unlinks a region before its map is closed", "UNLINKS_FIRST", _TWO),
     Mutation("maps in the room of a victim that a view keeps", "TRUSTS_A_VICTIM_THAT_STAYS", "NT=2 OPS=2 VIEWS"),

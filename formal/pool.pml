@@ -372,7 +372,14 @@ static void do_repair(void) {
   for (x = 0; x < NW; x++)
     if (now.in_flight[x] && now.in_flight[x] - 1 < NT) {
 #ifndef COUNTS_A_PUBLISHED_LOAD_TWICE
-      if (now.windows[x]) now.i_reserved &= ~B_(now.in_flight[x] - 1);
+      if (now.windows[x]) {         /* an exception struck while it was being published: it is over */
+        now.i_reserved &= ~B_(now.in_flight[x] - 1);
+#ifndef LEAVES_A_PUBLISHED_LOAD_IN_FLIGHT
+        do_finish(now.in_flight[x] - 1);
+        now.in_flight[x] = 0;
+        continue;
+#endif
+      }
 #endif
       reserved += IN(now.i_reserved, now.in_flight[x] - 1);
     }
@@ -1101,7 +1108,7 @@ inline load(w) {                    /* Pool._load: out is DONE, or an error; the
   if
   :: out != DONE && t_frame[me] ->
      if
-     :: !HAS(frames, t_frame[me] - 1) ->                                         /* view.release(), and the names go */
+     :: !HAS(frames | discarded, t_frame[me] - 1) ->                             /* view.release(), and the names go */
         atomic {
           f_exports[t_frame[me] - 1]--; REMOVE(exporting, FRESH); REMOVE(safe, FRESH); REMOVE(f_pins[t_frame[me] - 1], FRESH);
           t_frame[me] = 0; look_around()

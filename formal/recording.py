@@ -581,9 +581,7 @@ def record(program: Program, seed: int, folder: Path) -> list[Step]:
     return scheduler.steps
 
 
-def _movers(
-    recorder: Recorder, manager: SlidingWindowMapManager, path: Path, chance: random.Random
-) -> Iterator[Mover]:
+def _movers(recorder: Recorder, manager: SlidingWindowMapManager, path: Path, chance: random.Random) -> Iterator[Mover]:
     program = recorder.program
     for _ in range(program.movers):
         cursor = manager.make_cursor(path)

@@ -643,20 +643,29 @@ class Tables:
             frame.pins.discard(TOMBSTONE)
             if not frame.is_mapped():
                 del self.frames[frame.serial]
+        self._forget_discarded()
+        self._reindex()
+        sizes = [frame.size for frame in self.frames.values()] + [leftover.size for leftover in self.leftovers]
+        self.ledger.balance(sizes, self._end_published_loads(), len(self.kept))
+        self.torn = False
+
+    def _forget_discarded(self) -> None:
+        """Forget the discarded regions whose pins have all ended: no drain will see the last one."""
         for frame in list(self.discarded.values()):
             self.prune(frame)
             if frame.pins == _ONLY_A_TOMBSTONE:
-                # No drain will see its last pin.
                 del self.discarded[frame.serial]
-        self._reindex()
-        sizes = [frame.size for frame in self.frames.values()] + [leftover.size for leftover in self.leftovers]
+
+    def _end_published_loads(self) -> list[int]:
+        """End the loads that an exception struck while they were being published; return what the others reserve."""
         loads = [flying for flying in self.in_flight.values() if isinstance(flying, Load)]
         for load in loads:
             if load.serial in self.frames:
-                # An exception struck while it was being published: its room is the region's.
+                # Its room is the region's. Otherwise it would be counted twice, and the region could not be discarded.
                 load.reserved = -1
-        self.ledger.balance(sizes, [load.reserved for load in loads if load.reserved >= 0], len(self.kept))
-        self.torn = False
+                load.finish()
+                del self.in_flight[load.window]
+        return [load.reserved for load in loads if load.reserved >= 0]
 
     def prune(self, frame: Frame) -> None:
         """Remove the dead pins from a region's set and count them as ended. O(pins)."""

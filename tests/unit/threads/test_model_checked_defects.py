@@ -359,7 +359,9 @@ def test_a_window_that_was_published_has_its_room_once_while_its_load_is_not_ove
         check_invariants(manager)
 
 
-def test_a_region_that_is_struck_while_it_is_discarded_is_forgotten(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_region_that_is_struck_while_it_is_discarded_is_forgotten(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its cursor lets go before the tables are repaired, so no drain sees the end of that pin."""
     manager = SlidingWindowMapManager(GRANULE, 0, 1)
     cursor = manager.make_cursor(path).use_region(0, 16)
@@ -418,3 +420,34 @@ def test_a_victim_that_is_discarded_and_closed_has_no_room_after_a_repair(
         other.end()
         assert books == [1]
         check_invariants(manager)
+
+
+def test_a_window_that_was_published_is_discarded_though_its_load_is_not_over(
+    path: Path, other: OtherThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception strikes when the window is in the tables, and another thread closes the manager at once."""
+    manager = SlidingWindowMapManager(GRANULE, 0, 1)
+    cursor = manager.make_cursor(path)
+    commit, locked = Ledger.commit, Entry.locked
+
+    def struck(*_: object) -> None:
+        monkeypatch.setattr(Ledger, "commit", commit)
+        raise Struck
+
+    def locked_and_then_closed(entry: Entry, section: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        try:
+            return locked(entry, section, *arguments)
+        except Struck:
+            other.begin(manager.close)
+            raise
+
+    monkeypatch.setattr(Ledger, "commit", struck)
+    monkeypatch.setattr(Entry, "locked", locked_and_then_closed)
+    with pytest.raises(Struck):
+        cursor.use_region(0, 16)
+    other.end()
+    assert manager._pool.tables.frames == {}
+    check_invariants(manager)
+    assert manager.num_file_handles() == 0
+    # The map went with its last view, and nobody has called its ``close``.
+    Map.opened = 0
