@@ -15,8 +15,8 @@ def row(configuration: Configuration, result: Result) -> str:
         end = f"**{result.error}**"
     else:
         end = "no error" if result.is_exhausted else "no error so far, **not exhausted**"
-    kind = ", fair" if configuration.is_fair else ""
-    return f"| {configuration.name} | `{configuration.bounds}`{kind} | {result.states:,} | {result.seconds:.0f} s | {end} |"
+    bounds = f"`{configuration.bounds}`{', fair' if configuration.is_fair else ''}"
+    return f"| {configuration.name} | {bounds} | {result.states:,} | {result.seconds:.0f} s | {end} |"
 
 
 def main() -> int:

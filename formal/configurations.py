@@ -11,6 +11,8 @@ _TWO: Final = "NT=2 OPS=1"
 _THREE: Final = "NT=3 MOVERS=2 OPS=1"
 _WANDERING: Final = "NT=2 OPS0=1 OPS=3 NW=3 LIMIT=2 WARM=2"
 
+_CLOSED_AND_STRUCK: Final = "NT=2 MOVERS=1 OPS=2 VIEWS DISCARDS CLOSES=1 STRIKES=1"
+
 CONFIGURATIONS: Final = (
     Configuration("two cursors, two moves each", "NT=2 OPS=2"),
     Configuration("two cursors and close", f"{_THREE} COLLECTS=0 CLOSES=1"),
@@ -29,7 +31,7 @@ CONFIGURATIONS: Final = (
     Configuration("an exception of a handler", f"{_TWO} STRIKES=1"),
     Configuration("an exception and a failing call", f"{_TWO} STRIKES=1 FAILURES=1"),
     Configuration("two exceptions", f"{_TWO} STRIKES=2"),
-    Configuration("an exception, views, removal and close", "NT=2 MOVERS=1 OPS=2 VIEWS DISCARDS CLOSES=1 STRIKES=1"),
+    Configuration("an exception, views, removal and close", _CLOSED_AND_STRUCK),
     Configuration("an exception and a reader", f"{_TWO} READS LIMIT=2 STRIKES=1"),
     Configuration("an exception, two cursors, collect", f"{_THREE} STRIKES=1", is_deep=True, gigabytes=14),
     Configuration("without a GIL", f"{_THREE} WITHOUT_GIL"),
@@ -86,11 +88,14 @@ MUTATIONS: Final = (
     Mutation("keeps a descriptor though no handle is free", "KEEPS_WITHOUT_A_HANDLE", _TWO),
     Mutation("closes a descriptor that a thread uses", "CLOSES_WHAT_IS_USED", f"{_TWO} READS"),
     Mutation("does not repair what an exception has torn", "DOES_NOT_REPAIR", f"{_TWO} STRIKES=1"),
-    # The two defects that the model has shown of the code of issue 20 (test_model_checked_defects.py).
+    # Defects of the code that the model has shown (tests/unit/threads/test_model_checked_defects.py).
     Mutation("counts a load twice that was published", "COUNTS_A_PUBLISHED_LOAD_TWICE", f"{_TWO} STRIKES=1"),
     Mutation(
         "makes a call after it has published a map, and before it owns it",
         "CALLS_BETWEEN_PUBLISHING_AND_OWNING",
         f"{_TWO} STRIKES=1",
     ),
+    Mutation("leaves a load in flight that was published", "LEAVES_A_PUBLISHED_LOAD_IN_FLIGHT", _CLOSED_AND_STRUCK),
+    Mutation("counts a closed map as a leftover", "KEEPS_A_CLOSED_MAP_AS_A_LEFTOVER", _CLOSED_AND_STRUCK),
+    Mutation("forgets no region that was discarded", "REMEMBERS_WHAT_WAS_DISCARDED", _CLOSED_AND_STRUCK),
 )

@@ -354,7 +354,7 @@ static void do_repair(void) {
     now.f_tombstone &= ~B_(x);
     if (!IN(now.f_open & now.f_has_map, x)) now.frames &= ~B_(x);
   }
-#ifndef FORGETS_WHAT_WAS_DISCARDED
+#ifndef REMEMBERS_WHAT_WAS_DISCARDED
   for (x = 0; x < NS; x++) {
     if (!IN(now.discarded, x)) continue;
     do_prune(x);
@@ -374,7 +374,7 @@ static void do_repair(void) {
 #ifndef COUNTS_A_PUBLISHED_LOAD_TWICE
       if (now.windows[x]) {         /* an exception struck while it was being published: it is over */
         now.i_reserved &= ~B_(now.in_flight[x] - 1);
-#ifndef LEAVES_A_PUBLISHED_LOAD_IN_FLIGHT
+#if !defined(LEAVES_A_PUBLISHED_LOAD_IN_FLIGHT) && !defined(COUNTS_A_PUBLISHED_LOAD_TWICE)
         do_finish(now.in_flight[x] - 1);
         now.in_flight[x] = 0;
         continue;

@@ -15,9 +15,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import FrameType, MemberDescriptorType, SimpleNamespace
 from typing import Final, NamedTuple, TypeVar, cast
 
 import pytest
@@ -35,9 +35,10 @@ from smmap_typed._pool.file import File
 from smmap_typed._pool.frame import TOMBSTONE, Frame
 from smmap_typed._pool.inflight import InFlight
 from smmap_typed._pool.pin import Pin
+from smmap_typed._pool.replacement import LRU
 from smmap_typed._source import FileState, Source
 
-__all__ = ["KINDS", "Program", "Stuck", "Step", "record", "table"]
+__all__ = ["KINDS", "Program", "Step", "Stuck", "record", "table"]
 
 T = TypeVar("T")
 
@@ -100,22 +101,22 @@ class Program:
         return ["-DTRACE", *named, *(f"-D{name}={value}" for name, value in flags.items())]
 
 
-@dataclass
 class Scheduler:
     """Lets one thread run at a time, and notes what it does."""
 
-    chance: random.Random
-    threads: int
-    steps: list[Step] = field(default_factory=list)
-    errors: list[BaseException] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.turns: Final = [threading.Semaphore(0) for _ in range(self.threads)]
-        self.blocked: Final[list[Callable[[], bool] | None]] = [None] * self.threads
-        self.alive: Final = set(range(self.threads))
+    def __init__(self, chance: random.Random, threads: int) -> None:
+        self.chance: Final = chance
+        self.threads: Final = threads
+        self.steps: Final[list[Step]] = []
+        self.errors: Final[list[BaseException]] = []
+        """What ended threads that should have gone on."""
+        self.turns: Final = [threading.Semaphore(0) for _ in range(threads)]
+        self.blocked: Final[list[Callable[[], bool] | None]] = [None] * threads
+        """For each thread, when it can go on, if it waits for something."""
+        self.alive: Final = set(range(threads))
         self.local: Final = threading.local()
         # How likely it is that a thread goes on: some traces have long runs of one thread, and some none.
-        self.patience: Final = self.chance.choice((0.0, 0.5, 0.9))
+        self.patience: Final = chance.choice((0.0, 0.5, 0.9))
         self.over: Final = threading.Event()
 
     @property
@@ -189,22 +190,23 @@ class Recorder:
 
     def fails(self) -> bool:
         """Whether the system call that comes is one of those that fail."""
-        if self.scheduler.me is None or not self.failures or self.scheduler.chance.random() > 0.3:  # noqa: PLR2004
+        if self.scheduler.me is None or not self.failures or self.scheduler.chance.random() > 0.3:
             return False
         self.failures -= 1
         return True
 
     def tables_as_a_number(self) -> int:
         """The tables and the books, as the model sees them: see ``tables_as_a_number`` there."""
-        assert self.manager is not None  # noqa: S101 - it is there as soon as a lock is
-        tables, ledger = self.manager._pool.tables, self.manager._pool.ledger  # noqa: SLF001 - what is recorded
+        assert self.manager is not None
+        tables, ledger = self.manager._pool.tables, self.manager._pool.ledger
         mapped = {frame.begin // _GRANULE for frame in tables.frames.values()}
         flying = {start // _GRANULE for _serial, start in tables.in_flight}
         number = int(tables.closed)
         for window in range(self.program.windows):
             number = number * 4 + (window in mapped) + 2 * (window in flying)
         lru = tables.replacement
-        order = [frame.begin // _GRANULE + 1 for frame in lru._frames.values()]  # type: ignore[attr-defined]  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # it is the LRU
+        assert isinstance(lru, LRU)
+        order = [frame.begin // _GRANULE + 1 for frame in lru._frames.values()]
         for place in range(3):
             number = number * 4 + (order[place] if place < len(order) else 0)
         return ((number * 4 + ledger.total_handles) * 4 + ledger.handles()) * 4 + ledger.kept
@@ -219,7 +221,7 @@ class Recorder:
             def __init__(self) -> None:
                 self.held = False
 
-            def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - as a lock has it
+            def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
                 del timeout
                 scheduler.point((lambda: not self.held) if blocking else None)
                 if self.held:
@@ -239,7 +241,7 @@ class Recorder:
 
         return cast("type[threading.Lock]", Lock)
 
-    def make_pins_class(self) -> type[set[object]]:
+    def make_pins_class(self) -> type[set[object]]:  # noqa: C901 - a class with five methods
         """``Frame.pins``."""
         scheduler = self.scheduler
 
@@ -262,6 +264,12 @@ class Recorder:
                     scheduler.note("untombstone", window_in(sys._getframe(1)))
                 else:
                     super().discard(element)
+
+            @override
+            def remove(self, element: object, /) -> None:
+                # In a drain, between one release and the next.
+                scheduler.point()
+                super().remove(element)
 
             @override
             def __contains__(self, element: object, /) -> bool:
@@ -395,18 +403,18 @@ class Recorder:
 
     def make_descriptor_property(self) -> property:
         """``File.descriptor``."""
-        slot, scheduler = File.descriptor, self.scheduler
+        slot, scheduler = cast("MemberDescriptorType", vars(File)["descriptor"]), self.scheduler
 
         def get(file: File) -> Descriptor | None:
             if sys._getframe(1).f_code.co_name in {"read_from", "_descriptor", "descriptor_of"}:
                 scheduler.point()
-                found = cast("Descriptor | None", slot.__get__(file))  # type: ignore[union-attr]  # pyright: ignore  # a slot
+                found = cast("Descriptor | None", slot.__get__(file))
                 scheduler.note("descriptor", 0, int(found is not None))
                 return found
-            return cast("Descriptor | None", slot.__get__(file))  # type: ignore[union-attr]  # pyright: ignore  # a slot
+            return cast("Descriptor | None", slot.__get__(file))
 
         def put(file: File, value: Descriptor | None) -> None:
-            slot.__set__(file, value)  # type: ignore[union-attr]  # pyright: ignore  # a slot
+            slot.__set__(file, value)
 
         return property(get, put)
 
@@ -458,7 +466,7 @@ class Recorder:
                 self.manager = SlidingWindowMapManager(_GRANULE, 0, self.program.limit)
                 lock = lock_class()
                 lock.is_managers = True  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # it is ours
-                self.manager._pool.monitor.guard_by(lock)  # noqa: SLF001 - what is recorded
+                self.manager._pool.monitor.guard_by(lock)
                 yield
             finally:
                 gc.enable()
@@ -524,13 +532,13 @@ class Mover:
 
     def read(self, window: int) -> None:
         self.begin("read", window)
-        self.end(lambda: reading.read(self.cursor._state, window * _GRANULE, _SIZE))  # noqa: SLF001 - a read that looks
+        self.end(lambda: reading.read(self.cursor._state, window * _GRANULE, _SIZE))
 
     def unuse(self, window: int) -> None:
         del window
         self.scheduler.point()
-        # One that is on a region which the manager has discarded, and knows it, is on none.
-        if self.cursor._state.placement[1] is not NOWHERE[1] and len(self.cursor._state.placement[0]):  # noqa: SLF001
+        # A cursor that has dropped the pin of a discarded region is on none.
+        if self.cursor._state.placement[0] is not NOWHERE[0]:
             self.scheduler.note("unuse")
             self.scheduler.point()
             self.cursor.unuse_region()
@@ -541,7 +549,7 @@ class Mover:
             self.drop_view()
             return
         self.scheduler.point()
-        pinned, frame, _start, _stop = self.cursor._state.placement  # noqa: SLF001 - a view without a check
+        pinned, frame, _start, _stop = self.cursor._state.placement
         if frame.live_end >= 0:
             with suppress(ValueError):
                 self.views.append((pinned[:_SIZE], frame.begin // _GRANULE))
@@ -563,12 +571,12 @@ def record(program: Program, seed: int, folder: Path) -> list[Step]:
     chance = random.Random(seed)
     scheduler = Scheduler(chance, program.movers + 1)
     recorder = Recorder(program, scheduler)
-    path = folder / "file"
+    path = folder / f"{program.windows} windows"
     if not path.exists():
         path.write_bytes(bytes(program.windows * _GRANULE))
     with recorder.installed():
         manager = recorder.manager
-        assert manager is not None  # noqa: S101 - installed just now
+        assert manager is not None
         movers = list(_movers(recorder, manager, path, chance))
 
         def play(me: int) -> None:
@@ -596,9 +604,9 @@ def _collect_and_close(recorder: Recorder, manager: SlidingWindowMapManager, cha
     scheduler, program = recorder.scheduler, recorder.program
     for _ in range(program.collects):
         scheduler.point()
-        if program.discards and chance.random() < 0.5:  # noqa: PLR2004 - one in two
+        if program.discards and chance.random() < 0.5:
             scheduler.note("discard")
-            manager._force_removal(os.sep)  # noqa: SLF001 - what Windows has
+            manager._force_removal(os.sep)
         else:
             scheduler.note("collect")
             manager.collect()

@@ -108,7 +108,7 @@ def _compile(folder: Path, macros: Sequence[str], options: Sequence[str]) -> Pat
 
 
 def _run(command: Sequence[str], folder: Path, environment: dict[str, str] | None = None) -> str:
-    done = subprocess.run(  # noqa: S603 - our own tools
+    done = subprocess.run(
         command,
         cwd=folder,
         env={**os.environ, **(environment or {})},
