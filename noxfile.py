@@ -168,6 +168,18 @@ def races(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def formal(session: nox.Session) -> None:
+    """Search the model of the pool to its end, find its mutations, follow traces of the library; needs spin and gcc.
+
+    With `--deep`, what takes hours and 14 GiB of memory, too.
+    """
+    install(session, "races")
+    deep = ["--deep"] if "--deep" in session.posargs else []
+    session.run("nice", "python", "-m", "formal", *deep, external=True)
+    search(session, "pytest", "tests/spin")
+
+
+@nox.session(default=False)
 def faults(session: nox.Session) -> None:
     """Let every system call fail, strike at every line, and let files misbehave; `--deep` strikes in every context."""
     install(session, "test")

@@ -342,9 +342,11 @@ class Tables:
         """Put a region into the tables."""
         # An exception in an earlier load may have had the file unlisted.
         self.files.setdefault(file.serial, file)
-        file.windows[frame.begin] = frame
+        self.drain_threshold = len(self.frames) + 1 + _QUEUE_SLACK
+        # No call from here to where ``publish`` gives up the map: a signal handler could raise after it, and the load
+        # would close a map on which another thread's cursor may be by then.
         self.frames[frame.serial] = frame
-        self.drain_threshold = len(self.frames) + _QUEUE_SLACK
+        file.windows[frame.begin] = frame
 
     def unlink(self, frame: Frame) -> None:
         """Take a region out of the tables."""
@@ -625,20 +627,43 @@ class Tables:
             if frame.serial in victims:
                 continue
             if frame.live_end < 0:
-                # An exception struck while it was being discarded, before or after its map became a leftover.
-                if any(leftover.mapping() is frame.mapping for leftover in self.leftovers):
+                # An exception struck while it was being discarded, before or after its map became a leftover; or while
+                # its unload was being completed, and its room has passed on already.
+                mapping = frame.mapping
+                if mapping is not None and (
+                    mapping.closed or any(leftover.mapping() is mapping for leftover in self.leftovers)
+                ):
                     frame.mapping = None
+                del mapping
                 self.leave_to_views(frame)
                 del self.frames[frame.serial]
                 continue
             frame.pins.discard(TOMBSTONE)
             if not frame.is_mapped():
                 del self.frames[frame.serial]
+        self._forget_discarded()
         self._reindex()
         sizes = [frame.size for frame in self.frames.values()] + [leftover.size for leftover in self.leftovers]
-        loads = [flying for flying in self.in_flight.values() if isinstance(flying, Load)]
-        self.ledger.balance(sizes, [load.reserved for load in loads if load.reserved >= 0], len(self.kept))
+        self.ledger.balance(sizes, self._end_published_loads(), len(self.kept))
         self.torn = False
+
+    def _forget_discarded(self) -> None:
+        """Forget the discarded regions whose pins have all ended: no drain will see the last one."""
+        for frame in list(self.discarded.values()):
+            self.prune(frame)
+            if frame.pins == _ONLY_A_TOMBSTONE:
+                del self.discarded[frame.serial]
+
+    def _end_published_loads(self) -> list[int]:
+        """End the loads that an exception struck while they were being published; return what the others reserve."""
+        loads = [flying for flying in self.in_flight.values() if isinstance(flying, Load)]
+        for load in loads:
+            if load.serial in self.frames:
+                # Its room is the region's. Otherwise it would be counted twice, and the region could not be discarded.
+                load.reserved = -1
+                load.finish()
+                del self.in_flight[load.window]
+        return [load.reserved for load in loads if load.reserved >= 0]
 
     def prune(self, frame: Frame) -> None:
         """Remove the dead pins from a region's set and count them as ended. O(pins)."""

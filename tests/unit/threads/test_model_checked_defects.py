@@ -1,4 +1,4 @@
-"""Three defects that a model of the pool has shown, each forced: another thread comes in at the very place.
+"""Defects that a model of the pool has shown (docs/formal.md), each forced: another thread comes in at the very place.
 
 What the other thread does begins inside a map's constructor or ``close``, and the thread that makes that call goes on
 when the other one has ended, or waits for it. So nothing depends on who is fast.
@@ -13,9 +13,13 @@ from typing import ClassVar, Final, TypeVar, TypeVarTuple
 import pytest
 from typing_extensions import override
 
+from interrupts import Struck
 from smmap_typed import HandleLimitError, ManagerClosedError, SlidingWindowMapManager
+from smmap_typed._pool.frame import Frame
 from smmap_typed._pool.inflight import InFlight
+from smmap_typed._pool.ledger import Ledger
 from smmap_typed._pool.monitor import Entry
+from smmap_typed._pool.tables import Tables
 from smmap_typed.testing import check_invariants
 from support import GRANULE, SECONDS, CutsOneWindow, write_pattern
 
@@ -289,3 +293,161 @@ def test_a_region_that_is_removed_while_it_makes_way_passes_its_room_on(
         assert (manager.num_file_handles(), Map.most) == (1, 1)
         check_invariants(manager)
         cursor.close()
+
+
+def test_a_window_that_is_struck_while_it_is_published_is_counted_once(path: Path, other: OtherThread) -> None:
+    """Another cursor is on the new window already when a signal's exception strikes in the section that publishes."""
+    with SlidingWindowMapManager(GRANULE, 0, 1) as manager:
+        cursor, another = manager.make_cursor(path), manager.make_cursor(path)
+        file = another._state.file()
+        pool = manager._pool
+
+        class StrikingFrames(dict[int, Frame]):
+            """A call of ``len`` is a place where a handler can run."""
+
+            @override
+            def __len__(self) -> int:
+                frame = file.windows.get(0)
+                if frame is not None:
+                    other.begin(lambda: views.append(pool.pin(frame)))
+                raise Struck
+
+        views: list[memoryview | None] = []
+        frames = pool.tables.frames
+        pool.tables.frames = StrikingFrames(frames)  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]  # to strike
+        with pytest.raises(Struck):
+            cursor.use_region(0, 16)
+        pool.tables.frames = frames  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]  # the strike is over
+        other.end()
+        check_invariants(manager)
+        assert manager.num_file_handles() == Map.opened
+        views.clear()
+        another.use_region(GRANULE, 16)
+        assert (manager.num_file_handles(), Map.most) == (1, 1)
+        another.close()
+
+
+def test_a_window_that_was_published_has_its_room_once_while_its_load_is_not_over(
+    path: Path, other: OtherThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception strikes when the window is in the tables, and another thread repairs them before the load ends."""
+    with SlidingWindowMapManager(GRANULE, 0, 1) as manager:
+        cursor = manager.make_cursor(path)
+        books: list[int] = []
+        commit, locked = Ledger.commit, Entry.locked
+
+        def struck(*_: object) -> None:
+            monkeypatch.setattr(Ledger, "commit", commit)
+            raise Struck
+
+        def look() -> None:
+            books.append(manager.stats().handles + manager.stats().in_flight)
+
+        def locked_and_then_looked_at(entry: Entry, section: Callable[[*Ts], T], *arguments: *Ts) -> T:
+            try:
+                return locked(entry, section, *arguments)
+            except Struck:
+                other.begin(look)
+                raise
+
+        monkeypatch.setattr(Ledger, "commit", struck)
+        monkeypatch.setattr(Entry, "locked", locked_and_then_looked_at)
+        with pytest.raises(Struck):
+            cursor.use_region(0, 16)
+        other.end()
+        assert books == [1]
+        check_invariants(manager)
+
+
+def test_a_region_that_is_struck_while_it_is_discarded_is_forgotten(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cursor lets go before the tables are repaired, so no drain sees the end of that pin."""
+    manager = SlidingWindowMapManager(GRANULE, 0, 1)
+    cursor = manager.make_cursor(path).use_region(0, 16)
+    tables, unlink = manager._pool.tables, Tables.unlink
+
+    def struck(*_: object) -> None:
+        monkeypatch.setattr(Tables, "unlink", unlink)
+        raise Struck
+
+    monkeypatch.setattr(Tables, "unlink", struck)
+    with pytest.raises(Struck):
+        manager.close()
+    assert list(tables.discarded) == list(tables.frames)
+    cursor.close()
+    manager.close()
+    assert (tables.discarded, tables.frames, manager.num_file_handles()) == ({}, {}, 0)
+    check_invariants(manager)
+    # The repair has let go of the map, and nobody has called its ``close``.
+    Map.opened = 0
+
+
+def test_a_victim_that_is_discarded_and_closed_has_no_room_after_a_repair(
+    path: Path, other: OtherThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception strikes when its room has passed on already, and another thread repairs the tables."""
+    with SlidingWindowMapManager(GRANULE, 0, 1) as manager:
+        manager.make_cursor(path).use_region(0, 16).close()
+        cursor, pool = manager.make_cursor(path), manager._pool
+        books: list[int] = []
+        unlink, locked = Tables.unlink, Entry.locked
+
+        def struck(*_: object) -> None:
+            monkeypatch.setattr(Tables, "unlink", unlink)
+            raise Struck
+
+        def look() -> None:
+            pool.try_drain()
+            books.append(pool.ledger.total_handles)
+
+        def locked_and_then_looked_at(entry: Entry, section: Callable[[*Ts], T], *arguments: *Ts) -> T:
+            try:
+                return locked(entry, section, *arguments)
+            except Struck:
+                other.begin(look)
+                raise
+
+        def remove(_: object) -> None:
+            other.begin(lambda: manager._force_removal(str(path)))
+            other.end()
+            monkeypatch.setattr(Tables, "unlink", struck)
+
+        monkeypatch.setattr(Map, "closed_now", staticmethod(once(lambda: remove(None))))
+        monkeypatch.setattr(Entry, "locked", locked_and_then_looked_at)
+        with pytest.raises(Struck):
+            cursor.use_region(GRANULE, 16)
+        other.end()
+        assert books == [1]
+        check_invariants(manager)
+
+
+def test_a_window_that_was_published_is_discarded_though_its_load_is_not_over(
+    path: Path, other: OtherThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception strikes when the window is in the tables, and another thread closes the manager at once."""
+    manager = SlidingWindowMapManager(GRANULE, 0, 1)
+    cursor = manager.make_cursor(path)
+    commit, locked = Ledger.commit, Entry.locked
+
+    def struck(*_: object) -> None:
+        monkeypatch.setattr(Ledger, "commit", commit)
+        raise Struck
+
+    def locked_and_then_closed(entry: Entry, section: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        try:
+            return locked(entry, section, *arguments)
+        except Struck:
+            other.begin(manager.close)
+            raise
+
+    monkeypatch.setattr(Ledger, "commit", struck)
+    monkeypatch.setattr(Entry, "locked", locked_and_then_closed)
+    with pytest.raises(Struck):
+        cursor.use_region(0, 16)
+    other.end()
+    assert manager._pool.tables.frames == {}
+    check_invariants(manager)
+    assert manager.num_file_handles() == 0
+    # The map went with its last view, and nobody has called its ``close``.
+    Map.opened = 0
