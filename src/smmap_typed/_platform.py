@@ -1,6 +1,7 @@
 """Platform: all that differs between operating systems, word sizes and versions of the interpreter."""
 
 import contextlib
+import io
 import mmap
 import operator
 import os
@@ -248,12 +249,12 @@ if sys.platform == "linux":
 
     def _type_of(descriptor: int) -> str:
         try:
-            with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as info:
-                mount = next(line.split()[1] for line in info if line.startswith("mnt_id:"))
-            with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
-                # The type of a mount comes right after the separator.
-                line = next(line for line in mounts if line.split(" ", 1)[0] == mount)
-                return line.partition(" - ")[2].partition(" ")[0]
+            # Not by the builtin ``open``, which a finaliser does not find any more while the interpreter exits.
+            with io.FileIO(f"/proc/self/fdinfo/{descriptor}") as info, io.FileIO("/proc/self/mountinfo") as mounts:
+                mount = next(line.split()[1] for line in info.readall().splitlines() if line.startswith(b"mnt_id:"))
+                line = next(line for line in mounts.readall().splitlines() if line.split(b" ", 1)[0] == mount)
+            # The type of a mount comes right after the separator.
+            return line.partition(b" - ")[2].partition(b" ")[0].decode("ascii", "replace")
         except (OSError, StopIteration):
             # Where /proc is not mounted.
             return ""
