@@ -165,6 +165,9 @@ def races(session: nox.Session) -> None:
     """Explore the interleavings of threads, and find every mutation; `--deep` tries many more."""
     install(session, "races")
     search(session, "frontrun", "pytest", "tests/races")
+    if not session.posargs:
+        # Skipped where spin or gcc is missing.
+        session.run("pytest", "tests/spin/test_traces.py", "-k", "few")
 
 
 @nox.session(default=False)

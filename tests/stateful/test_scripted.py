@@ -80,6 +80,15 @@ def test_a_read_that_fails_on_its_way_leaves_the_buffer_where_it_was() -> None:
         assert machine.buffers[5][1].cursor.region is not None
 
 
+def test_a_file_that_is_larger_than_a_strict_limit_evicts_nothing() -> None:
+    """Since no eviction could help."""
+    with playing(ManagerSettings(0, max_memory_size=4 * GRANULE, strict_memory=True)) as machine:
+        machine.move(3, 0, 10)
+        machine.ask(3, "release", 0)
+        machine.move(1, 0, 10)
+        assert machine.model.cursors_on(machine.model.regions[0]) == 0
+
+
 def test_a_read_that_fails_from_nowhere_leaves_the_buffer_nowhere() -> None:
     disk = Disk([8 * GRANULE])
     try:
@@ -269,12 +278,22 @@ def test_a_read_by_a_file_that_is_gone_goes_on_in_the_window() -> None:
         machine.read(1, 6 * GRANULE, 10)
 
 
+def release_the_cursor_of(machine: Played, number: int) -> None:
+    """Leave a buffer nowhere; it is read on all the same."""
+    buffer, predicted = machine.buffers[number]
+    own = buffer.cursor()
+    assert own is not None
+    own.unuse_region()
+    machine.model.release(predicted.cursor)
+
+
 def test_a_buffer_goes_to_a_window_that_others_have_mapped() -> None:
     """From nowhere and from another window; then it fills memory from what it has read."""
     with playing() as machine:
         machine.make_buffer(1, 0, 8 * GRANULE)
         machine.move(1, 4 * GRANULE, 10)
         machine.move(2, 0, 10)
+        release_the_cursor_of(machine, 5)
         machine.slice(5, 4 * GRANULE, 4 * GRANULE + 10, None)
         machine.slice(5, 5, 15, None)
         machine.read_into(5, 5, 10)
@@ -291,16 +310,31 @@ def test_a_window_that_a_truncated_file_lacks_is_not_mapped_by_a_read() -> None:
         assert not machine.model.regions
 
 
+def through_windows(asked: ManagerSettings) -> SlidingWindowMapManager:
+    """A manager with a reader that reads no other way."""
+    window, memory, handles, strict = asked
+    return SlidingWindowMapManager(window, memory, handles, reader=WindowReader(), strict_memory=strict)
+
+
 def test_a_read_through_windows_that_fails_on_its_way_leaves_the_buffer_where_it_was() -> None:
-    """With a reader that reads no other way, of a file that is gone."""
-
-    def through_windows(asked: ManagerSettings) -> SlidingWindowMapManager:
-        window, memory, handles, strict = asked
-        return SlidingWindowMapManager(window, memory, handles, reader=WindowReader(), strict_memory=strict)
-
+    """The file is gone."""
     with playing(SETTINGS._replace(max_open_handles=1), through_windows) as machine:
         machine.make_buffer(1, 0, 8 * GRANULE)
         machine.slice(5, 0, 10, None)
         machine.change_a_file(0, 0, "remove")
         machine.slice(5, 0, 5 * GRANULE, None)
         assert machine.buffers[5][1].cursor.region is not None
+
+
+def test_a_read_that_has_evicted_its_own_window_before_it_fails_leaves_the_buffer_nowhere() -> None:
+    """There is memory for one window, and only the second one shows that the file was cut."""
+    with playing(SETTINGS._replace(max_memory_size=2 * GRANULE), through_windows) as machine:
+        machine.make_buffer(1, 0, 8 * GRANULE)
+        machine.change_a_file(0, 3 * GRANULE, "truncate")
+        room = bytearray(5 * GRANULE)
+        outcome = machine.both(
+            lambda: machine.model.read_into(machine.buffers[5][1], 0, len(room)),
+            lambda: machine.buffers[5][0].readinto(room),
+        )
+        assert outcome is None
+        assert machine.buffers[5][1].cursor.region is None

@@ -98,6 +98,18 @@ def test_matches_across_real_windows_and_pieces_are_found_once_and_in_order(tmp_
         assert manager.stats().peak_handles == 1
 
 
+def test_a_match_tells_where_its_groups_are_in_the_buffer(tmp_path: Path) -> None:
+    """In a later piece, of which the match itself knows only its own copy."""
+    begin = PIECE + 10
+    (tmp_path / "file").write_bytes(b"." * begin + b"<key>" + b"." * 10)
+    with SlidingWindowMapManager() as manager:
+        buffer = SlidingWindowMapBuffer(manager.make_cursor(tmp_path / "file"))
+        (found,) = buffer.finditer(rb"<(\w+)>", longest=5)
+        assert found.match.start() < begin
+        assert found.first + found.match.start(1) == begin + 1
+        assert repr(found) == f"<BufferMatch from {begin} to {begin + 5}: b'<key>'>"
+
+
 def test_a_bad_pattern_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"text")
     with SlidingWindowMapManager() as manager:

@@ -428,13 +428,15 @@ class TestWhatIsTakenFromUnderARead:
             check_invariants(manager)
 
     def test_a_search_goes_on(self, path: Path, manager: SlidingWindowMapManager) -> None:
+        """In both directions."""
         with SlidingWindowMapBuffer(manager.make_cursor(path), 0) as buffer:
-            assert buffer[:16] == pattern(16)
+            assert buffer[:64] == pattern(64)
             frame = buffer._span.state.placement[1]
             frame.release_pins()
             assert frame.mapping is not None
             frame.mapping.close()
             assert buffer.find(pattern(64)[40:]) == 40
+            assert buffer.rfind(pattern(64)[:24], 0, 64) == 0
 
 
 def test_a_last_attempt_waits_for_an_unload_of_another_thread(path: Path, manager: SlidingWindowMapManager) -> None:
