@@ -23,7 +23,12 @@ CONFIGURATIONS: Final = (
     Configuration("views, collect, removal and close", "NT=2 MOVERS=1 OPS=4 VIEWS DISCARDS COLLECTS=2 CLOSES=1"),
     Configuration("two cursors with views", "NT=2 OPS0=3 OPS=2 VIEWS"),
     Configuration("three windows, two handles, one cursor wanders", _WANDERING),
-    Configuration("the same with views", "NT=2 OPS0=1 OPS=4 NW=3 LIMIT=2 WARM=2 VIEWS", is_deep=True, gigabytes=14),
+    Configuration(
+        "three windows, two handles, with views",
+        "NT=2 OPS0=1 OPS=4 NW=3 LIMIT=2 WARM=2 VIEWS",
+        is_deep=True,
+        gigabytes=14,
+    ),
     Configuration("reads by a descriptor, one handle", "NT=2 OPS=2 READS"),
     Configuration("reads by a descriptor, two handles and close", f"{_THREE} READS LIMIT=2 COLLECTS=0 CLOSES=1"),
     Configuration("reads of two files, two handles", f"{_TWO} NFILES=2 LIMIT=2 READS FAILURES=1"),
