@@ -130,8 +130,9 @@ else:  # pragma: no cover - Linux measures
 def map_limit() -> int:
     """Return how many maps the system allows a process, or ``sys.maxsize`` if it reports no number; only Linux does."""
     try:
-        with open(_MAP_COUNT, "rb") as file:
-            return int(file.read())
+        # Not by the builtin ``open``: see ``_type_of``.
+        with io.FileIO(_MAP_COUNT) as file:
+            return int(file.readall())
     except (OSError, ValueError):
         return sys.maxsize
 

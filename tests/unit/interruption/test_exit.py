@@ -128,3 +128,30 @@ def test_a_finaliser_does_not_wait_for_a_thread_that_the_exit_has_stopped(tmp_pa
     write_pattern(path, GRANULE)
     done = run_python(STOPPED, path, where)
     assert (done.returncode, done.stdout, done.stderr) == (0, "9 1", "")
+
+
+LATE: Final = """
+import gc, os, sys
+from smmap_typed import SlidingWindowMapManager
+
+# The garbage is for the collection of the exit, not for one before.
+gc.disable()
+
+class AtExit:
+    def __init__(self):
+        self.me, self.path = self, sys.argv[1]
+
+    def __del__(self):
+        with SlidingWindowMapManager() as manager:
+            os.write(1, b"%d" % len(manager.make_cursor(self.path).read(0, 9)))
+
+AtExit()
+"""
+
+
+def test_a_finaliser_makes_a_manager(tmp_path: Path) -> None:
+    """Though the exit has taken ``open`` out of the builtins by then."""
+    path = tmp_path / "file"
+    write_pattern(path, GRANULE)
+    done = run_python(LATE, path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "9", "")

@@ -457,6 +457,23 @@ def test_a_last_attempt_waits_for_an_unload_of_another_thread(path: Path, manage
     check_invariants(manager)
 
 
+def test_a_repair_forgets_a_discarded_region_only_after_its_last_pin(
+    path: Path, manager: SlidingWindowMapManager
+) -> None:
+    """The drain of that pin looks for the region."""
+    (cursor,) = standing(manager, path, 0)
+    tables = manager._pool.tables
+    (serial,) = tables.frames
+    manager._force_removal(str(path))
+    tables.torn = True
+    assert manager.collect() == 0
+    assert (list(tables.discarded), tables.torn) == ([serial], False)
+    cursor.unuse_region()
+    assert manager.collect() == 0
+    assert not tables.discarded
+    check_invariants(manager)
+
+
 def test_room_that_a_view_has_given_back_is_found(path: Path) -> None:
     """The view outlived its region, which was removed by force, so its map still has the only handle."""
     with SlidingWindowMapManager(W, max_open_handles=1) as manager:
