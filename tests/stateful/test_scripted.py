@@ -278,6 +278,13 @@ def test_a_read_by_a_file_that_is_gone_goes_on_in_the_window() -> None:
         machine.read(1, 6 * GRANULE, 10)
 
 
+def test_a_cursor_without_a_file_makes_no_buffer() -> None:
+    with playing() as machine:
+        machine.make_cursor(0, "none")
+        machine.make_buffer(5, 0, 10)
+        assert not machine.buffers
+
+
 def release_the_cursor_of(machine: Played, number: int) -> None:
     """Leave a buffer nowhere; it is read on all the same."""
     buffer, predicted = machine.buffers[number]
