@@ -17,6 +17,8 @@ __all__ = ["ROWS", "drop_from_cache", "make_cold"]
 COLD_SIZE: Final = 128 * MIB
 SAMPLES: Final = 8
 """Few, since a sample can make the kernel read ahead, and that is no longer cold."""
+ATTEMPTS: Final = 20
+PAUSE_SECONDS: Final = 0.05
 Scan = Callable[[], object]
 
 
@@ -60,9 +62,13 @@ def drop_from_cache(path: Path) -> None:
 
 def make_cold(stage: Stage) -> None:
     """Make the kernel forget the full file; Unavailable if it does not let us."""
-    drop_from_cache(stage.full_file)
-    if cached_part(stage) > 0:
-        raise Unavailable("the kernel does not let us empty its cache")
+    for _ in range(ATTEMPTS):
+        drop_from_cache(stage.full_file)
+        if cached_part(stage) == 0:
+            return
+        # What the kernel is just reading ahead cannot be dropped yet.
+        time.sleep(PAUSE_SECONDS)
+    raise Unavailable("the kernel does not let us empty its cache")
 
 
 def cold(scan: Callable[[Stage], Scan]) -> Factory:

@@ -194,10 +194,13 @@ class CursorState(Source):
         """Serve the requests that ``move`` passes on: a first use, one without a size or past the end, bad input."""
         if self is UNASSOCIATED:
             raise no_file()
-        first, count = natural("offset", offset), natural("size", size)
+        if offset < 0 or size < 0:
+            # Raises the error for the one that is negative.
+            natural("offset", offset)
+            natural("size", size)
         # A cursor that has not looked at its file has no window to stay in.
         new = self._file is None
-        if not new and self._stay(first, count):
+        if not new and self._stay(offset, size):
             return
         pool = self.pool
         if pool.tables.closed:
@@ -206,9 +209,9 @@ class CursorState(Source):
         found: File | None = None
         if new:
             found = pool.find_file(self)
-            if count and self._go_at_first_sight(found, first, first + count):
+            if size and self._go_at_first_sight(found, offset, offset + size):
                 return
-        self.swap(self.on_file(lambda file: self._place(file, first, count, flags), found, flags))
+        self.swap(self.on_file(lambda file: self._place(file, offset, size, flags), found, flags))
         self.trim()
 
     def _go_at_first_sight(self, file: File, offset: int, stop: int) -> bool:
