@@ -317,7 +317,7 @@ def storage(results: Results) -> Figure:
     upper, lower = figure.subplots(2, 1).flatten().tolist()
     for axes, row, title in (
         (upper, SLOW, "Storage that answers after 10 ms"),
-        (lower, LOCAL, "A local disk, 4 KiB at random places"),
+        (lower, LOCAL, "A local disk, random 4 KiB"),
     ):
         assert isinstance(axes, Axes)
         # Storage is slow whatever the build is.
