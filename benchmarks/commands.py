@@ -78,11 +78,13 @@ def write_text(path: Path) -> None:
 
 def processor_time(command: Sequence[str], output: Path) -> float:
     """Seconds of user and system that a process takes. It writes to a file: grep would not search for /dev/null."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with output.open("wb") as out:
-        subprocess.run(command, stdout=out, check=False, env={**os.environ, "LC_ALL": "C"})
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if sys.platform != "win32":
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with output.open("wb") as out:
+            subprocess.run(command, stdout=out, check=False, env={**os.environ, "LC_ALL": "C"})
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    raise NotImplementedError
 
 
 def line_of(command: Command, path: Path, start: float, rounds: int) -> str:

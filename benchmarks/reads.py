@@ -30,10 +30,10 @@ Read = Callable[[int], object]
 
 
 def pread(path: os.PathLike[str]) -> Callable[[int, int], bytes]:
-    """``os.pread`` of a file; SystemExit where there is none."""
-    if sys.platform == "win32":
-        sys.exit("Windows has no os.pread")
-    return partial(os.pread, os.open(path, os.O_RDONLY))
+    """``os.pread`` of a file, which Windows does not have."""
+    if sys.platform != "win32":
+        return partial(os.pread, os.open(path, os.O_RDONLY))
+    raise NotImplementedError
 
 
 def cursor_on(stage: Stage) -> smmap_typed.WindowCursor:

@@ -50,13 +50,14 @@ Reader = Callable[[Path], AbstractContextManager[Callable[[], Read]]]
 @contextmanager
 def by_pread(path: Path) -> Generator[Callable[[], Read]]:
     """``os.pread`` of one descriptor."""
-    if sys.platform == "win32":
-        raise Unavailable("Windows has no os.pread")
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        yield lambda: lambda offset: os.pread(descriptor, PAGE, offset)
-    finally:
-        os.close(descriptor)
+    if sys.platform != "win32":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            yield lambda: lambda offset: os.pread(descriptor, PAGE, offset)
+        finally:
+            os.close(descriptor)
+    else:
+        raise NotImplementedError
 
 
 @contextmanager

@@ -334,14 +334,18 @@ class Recorder:
         class Map(mmap.mmap):
             window: int
 
-            # It takes what mmap takes, which differs between systems.
-            def __new__(cls, *arguments: int, **options: int) -> "Map":  # noqa: PYI034 - final in effect
+            def __new__(  # noqa: PYI034 - final in effect
+                cls, descriptor: int, size: int, *, access: int, offset: int, trackfd: bool = True
+            ) -> "Map":
                 scheduler.point()
-                window = options["offset"] // _GRANULE
+                window = offset // _GRANULE
                 if recorder.fails():
                     scheduler.note("map", window, 0)
                     raise OSError(errno.EIO, "the recorder lets it fail")
-                self = super().__new__(cls, *arguments, **options)
+                if sys.platform != "win32" and sys.version_info >= (3, 13):
+                    self = super().__new__(cls, descriptor, size, access=access, offset=offset, trackfd=trackfd)
+                else:
+                    self = super().__new__(cls, descriptor, size, access=access, offset=offset)
                 self.window = window
                 scheduler.note("map", window, 1)
                 return self
